@@ -1,0 +1,48 @@
+"""The command's tree and its exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+
+import sys
+from typing import Any
+
+import typer
+
+from metastructure.cli import data, demo, study
+from metastructure.errors import ConfigError, DataError, MetastructureError
+
+UsageError: Any = typer.BadParameter.__bases__[0]
+"""The parent of all errors of use; newer typers carry their own copy of click, so it is reached through typer."""
+
+app = typer.Typer(
+    name="metastructure",
+    help="What segmentation labels still say when they are noisy, few or missing.",
+    epilog="Start with: metastructure demo",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo.demo)
+app.add_typer(study.app, name="study")
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code; what the user caused is told in one line."""
+    try:
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        command = error.ctx.command_path if error.ctx else "metastructure"
+        _fail(f"{error.format_message().rstrip('.?')}; see '{command} --help'.", 2)
+    except (typer.Abort, KeyboardInterrupt):
+        _fail("interrupted; the same command goes on where it stopped.", 130)
+    except (ConfigError, DataError) as error:
+        _fail(str(error), 2)
+    except MetastructureError as error:
+        _fail(str(error), 1)
+    except OSError as error:
+        _fail(f"{error.filename or 'input or output'}: {error.strerror or error}.", 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,123 @@
+"""``metastructure study run|status|table|report``: a grid of runs from one YAML file."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metastructure.cli.options import Device, DeviceOption, JsonOption, StoreOption, StudyArgument, ThreadsOption
+
+if TYPE_CHECKING:
+    from metastructure.study import Store, StudySpec
+
+app = typer.Typer(
+    help="Run a grid of data x noises x networks x seeds, and read its results.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class TableFormat(StrEnum):
+    """How to print a table."""
+
+    text = "text"
+    csv = "csv"
+    markdown = "markdown"
+
+
+@app.command(epilog="Example: metastructure study run studies/nuc-quick.yaml")
+def run(
+    study: StudyArgument,
+    store: StoreOption = None,
+    device: DeviceOption = Device.auto,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Do the runs that are missing; a finished one is never done twice, an interrupted one goes on."""
+    from rich.console import Console
+
+    from metastructure.cli.display import StudyDisplay, draw_table
+    from metastructure.study import SerialEngine, make_table, run_study
+    from metastructure.training import Machine
+
+    spec, records_in = _open(study, store)
+    with StudyDisplay(spec, records_in) as display:
+        engine = SerialEngine(Machine(device=device.value, threads=threads))
+        records = run_study(spec, records_in, engine, display)
+    table = make_table(records)
+    if as_json:
+        print(table.to_json(orient="records", indent=1))
+    else:
+        Console().print(draw_table(table))
+        print(f"records: {records_in.root}; page: metastructure study report {study}")
+
+
+@app.command(epilog="Example: metastructure study status studies/nuc-quick.yaml")
+def status(study: StudyArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Say which runs are done, interrupted or missing."""
+    from metastructure.study import get_status
+
+    spec, records_in = _open(study, store)
+    found = get_status(spec, records_in)
+    groups = {"done": found.done, "interrupted": found.started, "missing": found.missing}
+    if as_json:
+        listing = {name: [{"run": r.title, "identity": r.identity} for r in runs] for name, runs in groups.items()}
+        print(json.dumps(listing, indent=1))
+        return
+    print(f"{spec.name}: " + ", ".join(f"{len(runs)} {name}" for name, runs in groups.items()))
+    for name, runs in groups.items():
+        for r in runs:
+            print(f"  {name:<11}  {r.identity}  {r.title}")
+
+
+@app.command(epilog="Example: metastructure study table studies/nuc-quick.yaml --format markdown")
+def table(
+    study: StudyArgument,
+    store: StoreOption = None,
+    style: Annotated[TableFormat, typer.Option("--format", help="How to print it.")] = TableFormat.text,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the table of the finished runs: mean and 95 % interval of each kind of label."""
+    from metastructure.study import make_table, to_markdown, to_text
+
+    spec, records_in = _open(study, store)
+    result = make_table(_load_some(spec, records_in))
+    if as_json:
+        print(result.to_json(orient="records", indent=1))
+    elif style is TableFormat.csv:
+        print(result.to_csv(index=False), end="")
+    else:
+        print((to_markdown if style is TableFormat.markdown else to_text)(result), end="")
+
+
+@app.command(epilog="Example: metastructure study report studies/nuc-quick.yaml --out nuc.html")
+def report(
+    study: StudyArgument,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; by default in the store.")] = None,
+    store: StoreOption = None,
+) -> None:
+    """Write one self-contained HTML page with table, bars and test images of the finished runs."""
+    from metastructure.study.page import write_study_page
+
+    spec, records_in = _open(study, store)
+    path = out or records_in.root / f"{spec.name}.html"
+    write_study_page(spec, records_in, path, f"metastructure study run {study}")
+    print(path)
+
+
+def _open(study: Path, store: Path | None) -> "tuple[StudySpec, Store]":
+    from metastructure.study import Store, load_study
+
+    spec = load_study(study)
+    return spec, Store(store or Path("runs") / spec.name)
+
+
+def _load_some(spec: "StudySpec", store: "Store"):  # type: ignore[no-untyped-def]
+    from metastructure.errors import RunError
+
+    records = store.load_done(spec)
+    if not records:
+        raise RunError(f"{store.root}: no run of study {spec.name!r} is done; run it first.")
+    return records

@@ -1,0 +1,91 @@
+"""What a data set holds, in numbers: for `metastructure data check`."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metastructure.data.folder import load_dataset
+from metastructure.label import IGNORE
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """One split.
+
+    Attributes
+    ----------
+    num_images : int
+    sizes : list of str
+        ``H x W`` of the smallest and the largest image, one entry if all are equal.
+    dtypes : list of str
+    class_shares : list of float
+        Share of each class in the pixels that are not IGNORE.
+    ignored_share : float
+    num_empty : int
+        Labels with nothing but class 0 and IGNORE.
+    """
+
+    num_images: int
+    sizes: list[str]
+    dtypes: list[str]
+    class_shares: list[float]
+    ignored_share: float
+    num_empty: int
+
+
+@dataclass(frozen=True)
+class FolderSummary:
+    """A data set, split by split."""
+
+    folder: str
+    num_classes: int
+    num_channels: int
+    splits: dict[str, SplitSummary]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """Return it in lines for people."""
+        channels = "grey" if self.num_channels == 1 else "colour"
+        lines = [f"{self.folder}: {self.num_classes} classes, {channels} images"]
+        for name, split in self.splits.items():
+            shares = ", ".join(f"{klass}: {100 * share:.1f} %" for klass, share in enumerate(split.class_shares))
+            lines.append(
+                f"  {name:<5}  {split.num_images} images, {' to '.join(split.sizes)}, {', '.join(split.dtypes)}; "
+                f"classes {shares}; IGNORE {100 * split.ignored_share:.1f} %; {split.num_empty} empty labels"
+            )
+        return "\n".join(lines)
+
+
+def summarise_folder(
+    root: Path, num_classes: int | None = None, on_item: Callable[[int, int], None] | None = None
+) -> FolderSummary:
+    """Return what the data set in `root` holds; every file is read and checked.
+
+    Parameters
+    ----------
+    root, num_classes, on_item
+        As for `metastructure.data.load_dataset`, which raises DataError for what cannot be used.
+    """
+    data = load_dataset(root, num_classes, on_item=on_item)
+    splits = {}
+    for name, split in data.splits.items():
+        counts = np.zeros(256, dtype=np.int64)
+        for label in split.labels:
+            counts += np.bincount(label.reshape(-1), minlength=256)
+        known = counts[: data.num_classes]
+        sizes = sorted({label.shape for label in split.labels}, key=lambda shape: (shape[0] * shape[1], shape))
+        splits[name] = SplitSummary(
+            num_images=len(split),
+            sizes=[f"{height} x {width}" for height, width in dict.fromkeys((sizes[0], sizes[-1]))],
+            dtypes=sorted({str(image.dtype) for image in split.images}),
+            class_shares=[float(share) for share in known / max(int(known.sum()), 1)],
+            ignored_share=float(counts[IGNORE] / counts.sum()),
+            num_empty=sum(not ((label > 0) & (label != IGNORE)).any() for label in split.labels),
+        )
+    return FolderSummary(str(root), data.num_classes, data.num_channels, splits)

@@ -1,0 +1,17 @@
+"""Metrics from contingency tables and score histograms, with intervals."""
+
+from metastructure.metrics.interval import Interval, bootstrap_interval
+from metastructure.metrics.overlap import accuracy, dice, foreground_dice, iou, mean_iou, nanmean
+from metastructure.metrics.ranking import ScoreHistogram
+
+__all__ = [
+    "Interval",
+    "ScoreHistogram",
+    "accuracy",
+    "bootstrap_interval",
+    "dice",
+    "foreground_dice",
+    "iou",
+    "mean_iou",
+    "nanmean",
+]

@@ -1,0 +1,125 @@
+"""Which network: a name in the table NETWORKS with its settings, or any class or function by import path."""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import nn
+
+from metastructure.errors import ConfigError
+from metastructure.networks.padded import Padded
+from metastructure.networks.residual_unet import residual_unet
+from metastructure.networks.unet import unet
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"residual_unet": residual_unet, "unet": unet}
+"""Every built-in network: ``factory(in_channels, out_channels, **settings)``."""
+
+DEFAULT_NETWORK = "residual_unet"
+
+
+class NetworkSpec(BaseModel):
+    """A network and its settings.
+
+    Parameters
+    ----------
+    name : str, optional
+        A key of NETWORKS; DEFAULT_NETWORK if neither name nor factory is given.
+    factory : str, optional
+        ``package.module:function`` instead of a name. It is called with ``in_channels``, ``out_channels`` and the
+        settings, and returns a module from (B, K, H, W) to logits (B, out_channels, H, W).
+    settings : mapping
+        Keyword arguments of the factory, such as ``{width: 32}``.
+    stride : int
+        Of a network given by `factory`: input sides are padded to a multiple of it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+    factory: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    stride: int = Field(default=32, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and not {"name", "factory"} & set(value):
+            return {"name": DEFAULT_NETWORK, **value}
+        return value
+
+    @model_validator(mode="after")
+    def _check(self) -> "NetworkSpec":
+        if (self.name is None) == (self.factory is None):
+            raise ValueError("give a network either by name or by factory")
+        if self.factory is not None and ":" not in self.factory:
+            raise ValueError(f"a factory reads 'package.module:function'; got {self.factory!r}")
+        if self.name is not None:
+            if self.name not in NETWORKS:
+                raise ValueError(f"unknown network {self.name!r}; known: {', '.join(NETWORKS)}")
+            known = list(inspect.signature(NETWORKS[self.name]).parameters)[2:]
+            unknown = sorted(set(self.settings) - set(known))
+            if unknown:
+                raise ValueError(
+                    f"network {self.name!r} has no setting {unknown[0]!r}; its settings: {', '.join(known)}"
+                )
+        return self
+
+    @property
+    def title(self) -> str:
+        """The name in tables, with its settings: ``unet(width=32)``."""
+        settings = ",".join(f"{key}={value}" for key, value in self.settings.items())
+        return f"{self.name or self.factory}{f'({settings})' if settings else ''}"
+
+
+def build_network(spec: NetworkSpec, in_channels: int, num_classes: int) -> nn.Module:
+    """Return the network on the CPU in training mode, freshly initialised from torch's current seed.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    in_channels : int
+        K of the images.
+    num_classes : int
+        C. Two classes give one logit (of foreground), more give C.
+
+    Raises
+    ------
+    ConfigError
+        If a factory cannot be imported, or does not take the arguments or map sizes as it must.
+    """
+    out_channels = 1 if num_classes == 2 else num_classes
+    if spec.name is not None:
+        return NETWORKS[spec.name](in_channels, out_channels, **spec.settings)
+    assert spec.factory is not None  # NetworkSpec has one or the other
+    module_name, _, function_name = spec.factory.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"network factory {spec.factory!r} cannot be imported: {error}.") from error
+    try:
+        network = Padded(factory(in_channels=in_channels, out_channels=out_channels, **spec.settings), spec.stride)
+    except TypeError as error:
+        raise ConfigError(
+            f"network factory {spec.factory!r} cannot be called with in_channels, out_channels and "
+            f"{sorted(spec.settings)}: {error}."
+        ) from error
+    _check_shape(network, spec.factory, in_channels, out_channels)
+    return network
+
+
+@torch.no_grad()
+def _check_shape(network: nn.Module, name: str, in_channels: int, out_channels: int) -> None:
+    training = network.training
+    side = 2 * network.stride if isinstance(network, Padded) else 64
+    logits = network.eval()(torch.zeros(1, in_channels, side, side))
+    network.train(training)
+    if tuple(logits.shape) != (1, out_channels, side, side):
+        raise ConfigError(
+            f"network factory {name!r} must map (1, {in_channels}, {side}, {side}) to "
+            f"(1, {out_channels}, {side}, {side}); it gave {tuple(logits.shape)}."
+        )

@@ -1,0 +1,56 @@
+"""A noise that strikes a fraction of the images only."""
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import SerializeAsAny
+
+from metastructure.label import LabelArray
+from metastructure.noise.base import NoiseModel, format_value
+from metastructure.noise.chain import Chain
+from metastructure.noise.flipping import Rate
+from metastructure.transition import TransitionMatrix
+
+
+class AtFraction(NoiseModel):
+    """Apply a model to a fraction of the images and leave the others as they are.
+
+    Parameters
+    ----------
+    model : NoiseModel
+        What is applied; written ``model at fraction`` in specs, in parentheses if it is a chain.
+    fraction : float in [0, 1]
+        Probability that an image is struck, decided by the image's own generator before anything else.
+
+    Examples
+    --------
+    >>> from metastructure.noise import parse_noise
+    >>> from metastructure.rng import generator
+    >>> model = parse_noise("flip:1 at 0.25")
+    >>> sum(int(model(np.array([[0]]), generator(0, str(item), "noise"))[0, 0]) for item in range(400))
+    95
+    """
+
+    family: ClassVar[str] = "at"
+
+    model: SerializeAsAny[NoiseModel]
+    fraction: Rate
+
+    def check_num_classes(self, num_classes: int) -> None:
+        """Raise ValueError if the model does not fit C classes."""
+        self.model.check_num_classes(num_classes)
+
+    def transition(self, num_classes: int) -> TransitionMatrix | None:
+        """Return the matrix over all images, struck or not, or None if the model has none."""
+        matrix = self.model.transition(num_classes)
+        if matrix is None:
+            return None
+        return TransitionMatrix(self.fraction * matrix.rows + (1 - self.fraction) * np.eye(num_classes))
+
+    def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
+        return self.model(label, rng, num_classes) if rng.random() < self.fraction else label.copy()
+
+    def __str__(self) -> str:
+        """Return the spec that makes this model again."""
+        inner = f"({self.model})" if isinstance(self.model, Chain | AtFraction) else str(self.model)
+        return f"{inner} at {format_value(self.fraction)}"

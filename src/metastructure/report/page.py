@@ -1,0 +1,127 @@
+"""The page of a study: one self-contained HTML file with the table, the bars and a few test images.
+
+It opens from disk and asks nothing of any network. What it shows was computed elsewhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from metastructure.data.files import write_text
+from metastructure.label import LabelArray
+from metastructure.report.bars import Bar, draw_bars
+from metastructure.report.pictures import encode_png, show_image, show_label, show_prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One test image with, for each kind of label, such a label and what a network trained on them predicts.
+
+    Attributes
+    ----------
+    id : str
+    image : (H, W) or (H, W, 3) array
+    truth : (H, W) label
+    answers : mapping from the label's name to (noisy label, prediction)
+    """
+
+    id: str
+    image: npt.NDArray[np.generic]
+    truth: LabelArray
+    answers: Mapping[str, tuple[LabelArray, LabelArray]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One data set and network of a study.
+
+    Attributes
+    ----------
+    title : str
+    axis_title : str
+        Of the bars.
+    bars : sequence of Bar
+    examples : sequence of Example
+    num_classes : int
+    class_names : sequence of str
+        Legend of the label colours; empty for two classes.
+    """
+
+    title: str
+    axis_title: str
+    bars: Sequence[Bar]
+    examples: Sequence[Example]
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that a study's page shows.
+
+    Attributes
+    ----------
+    title, description : str
+    header, rows : texts of the table
+    sections : sequence of Section
+    facts : mapping
+        How the results came about: command, versions, date.
+    notes : sequence of str
+        Sentences below the table.
+    """
+
+    title: str
+    description: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    sections: Sequence[Section]
+    facts: Mapping[str, str]
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def write_page(page: Page, path: Path) -> None:
+    """Write the page to `path`, whole or not at all."""
+    write_text(path, render_page(page))
+
+
+def render_page(page: Page) -> str:
+    """Return the page as HTML; every text in it is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("metastructure.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sections = [
+        {
+            "title": section.title,
+            "bars": Markup(draw_bars(section.bars, section.axis_title)),
+            "bars_text": "; ".join(f"{bar.label}: {bar.value:.1f}" for bar in section.bars),
+            "binary": section.num_classes == 2,
+            "examples": [_encode_example(example, section.num_classes) for example in section.examples],
+        }
+        for section in page.sections
+    ]
+    return environment.get_template("study.html.j2").render(page=page, sections=sections)
+
+
+def _encode_example(example: Example, num_classes: int) -> dict[str, object]:
+    return {
+        "id": example.id,
+        "image": encode_png(show_image(example.image)),
+        "truth": encode_png(show_label(example.truth, num_classes)),
+        "answers": [
+            {
+                "name": name,
+                "noisy": encode_png(show_label(noisy, num_classes)),
+                "prediction": encode_png(show_prediction(prediction, example.truth, num_classes)),
+            }
+            for name, (noisy, prediction) in example.answers.items()
+        ],
+    }

@@ -1,0 +1,227 @@
+"""One run: corrupt the training labels, train, choose the threshold on validation, test on clean labels.
+
+`C` classes, `N` images.
+"""
+
+import datetime
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+
+from metastructure._version import __version__
+from metastructure.contingency import changed_rate, contingency_table
+from metastructure.data.folder import Dataset, Split, load_dataset, zscore
+from metastructure.data.synthetic.folder import write_dataset
+from metastructure.errors import ConfigError, MetastructureError, RunError
+from metastructure.label import IGNORE, LabelArray
+from metastructure.metrics import ScoreHistogram
+from metastructure.networks import build_network
+from metastructure.noise import NoiseModel, parse_noise
+from metastructure.rng import derive_seed, generator
+from metastructure.study.record import Evaluation, NoiseSummary, RunRecord
+from metastructure.study.spec import DataSpec, RunSpec
+from metastructure.study.store import Samples, Store
+from metastructure.training import Machine, PixelStore, predict_probabilities, train
+
+NUM_SAMPLES = 4
+"""Test images kept for the report, evenly spaced over the sorted ids so that nobody picks the pretty ones."""
+
+
+def load_data(name: str, spec: DataSpec, cache: Path) -> Dataset:
+    """Return a study's data set, generating it below `cache` first where the spec says so."""
+    if spec.folder is not None:
+        return load_dataset(spec.folder, spec.num_classes)
+    settings = spec.generate
+    assert settings is not None  # DataSpec has one or the other
+    folder = cache / name
+    write_dataset(
+        settings.kind,
+        folder,
+        counts={"train": settings.train, "val": settings.val, "test": settings.test},
+        height=settings.height,
+        width=settings.width,
+        bit_depth=settings.bit_depth,
+        seed=settings.seed,
+    )
+    return load_dataset(folder, spec.num_classes)
+
+
+def corrupt_split(split: Split, noise: NoiseModel, seed: int, num_classes: int) -> list[LabelArray]:
+    """Return the noisy labels of a split; each depends on (noise, seed, its id) alone."""
+    try:
+        return [
+            noise(label, generator(seed, item, "noise"), num_classes)
+            for item, label in zip(split.ids, split.labels, strict=True)
+        ]
+    except ValueError as error:
+        raise ConfigError(f"noise '{noise}' does not fit these labels: {error}") from error
+
+
+def execute_run(
+    run: RunSpec,
+    data: Dataset,
+    store: Store,
+    machine: Machine,
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> RunRecord:
+    """Train and test one run, write its record to the store and return it.
+
+    Parameters
+    ----------
+    run : RunSpec
+    data : Dataset
+        With the splits train, val and test.
+    store : Store
+        If it holds a checkpoint of this run, training goes on from there.
+    machine : Machine
+    on_epoch : callable, optional
+        ``on_epoch(epochs_done, mean_loss)``.
+
+    Raises
+    ------
+    ConfigError, RunError
+        With the run's title in front.
+    """
+    try:
+        record, samples = _execute(run, data, store, machine, on_epoch)
+    except MetastructureError as error:
+        raise type(error)(f"{run.title}: {error}") from error
+    store.save(record, samples)
+    return record
+
+
+def _execute(
+    run: RunSpec,
+    data: Dataset,
+    store: Store,
+    machine: Machine,
+    on_epoch: Callable[[int, float], None] | None,
+) -> tuple[RunRecord, Samples]:
+    started = time.monotonic()
+    C = data.num_classes
+    fabric = machine.fabric(run.training.precision)
+    noise = parse_noise(run.noise)
+    clean = data.splits["train"]
+    noisy = corrupt_split(clean, noise, run.seed, C)
+    if all((label == IGNORE).all() for label in noisy):
+        raise RunError("every training pixel is IGNORE; there is nothing to learn from.")
+
+    torch.manual_seed(derive_seed(run.seed, "", "network"))
+    network = build_network(run.network, data.num_channels, C)
+    pixels = PixelStore([zscore(image) for image in clean.images], noisy, run.training.crop_px, fabric.device)
+    history = train(
+        network,
+        pixels,
+        run.training,
+        seed=run.seed,
+        fabric=fabric,
+        checkpoint=store.checkpoint(run),
+        identity=run.identity,
+        on_epoch=on_epoch,
+    )
+
+    threshold, val = _evaluate(network, data.splits["val"], C, fabric, None)
+    _, test = _evaluate(network, data.splits["test"], C, fabric, threshold)
+    record = RunRecord(
+        spec=run,
+        identity=run.identity,
+        data_fingerprint=data.fingerprint,
+        num_classes=C,
+        num_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        noise=_summarise_noise(clean.labels, noisy, C),
+        loss=history.loss,
+        epoch_seconds=history.seconds,
+        threshold=threshold,
+        val=val,
+        test=test,
+        seconds=time.monotonic() - started,
+        device=_device_name(fabric),
+        threads=machine.num_threads,
+        versions={"metastructure": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+    return record, _sample_images(network, data.splits["test"], noise, run.seed, C, fabric, threshold)
+
+
+def _evaluate(
+    network: torch.nn.Module, split: Split, num_classes: int, fabric: Fabric, threshold: float | None
+) -> tuple[float | None, Evaluation]:
+    """Return the threshold, chosen on this split where none is given, and the evaluation at it."""
+    images = (zscore(image) for image in split.images)
+    if num_classes > 2:
+        tables = [
+            _table(truth, probabilities.argmax(0), num_classes)
+            for probabilities, truth in zip(predict_probabilities(network, images, fabric), split.labels, strict=True)
+        ]
+        return None, Evaluation(ids=list(split.ids), tables=tables)
+    foreground = [probabilities[1] for probabilities in predict_probabilities(network, images, fabric)]
+    pairs = list(zip(foreground, split.labels, strict=True))
+    scores = ScoreHistogram.from_image(*pairs[0])
+    for probability, truth in pairs[1:]:
+        scores += ScoreHistogram.from_image(probability, truth)
+    if threshold is None:
+        best = scores.best_threshold()
+        threshold = 0.5 if np.isnan(best) else best
+    auc = scores.auc()
+    return threshold, Evaluation(
+        ids=list(split.ids),
+        tables=[_table(truth, probability >= threshold, 2) for probability, truth in pairs],
+        tables_at_half=[_table(truth, probability >= 0.5, 2) for probability, truth in pairs],
+        auc=None if np.isnan(auc) else auc,
+    )
+
+
+def _table(truth: LabelArray, prediction: npt.NDArray[np.generic], num_classes: int) -> list[list[int]]:
+    table: list[list[int]] = contingency_table(truth, prediction.astype(np.uint8), num_classes).tolist()
+    return table
+
+
+def _summarise_noise(clean: Sequence[LabelArray], noisy: Sequence[LabelArray], num_classes: int) -> NoiseSummary:
+    table = sum(
+        (contingency_table(before, after, num_classes) for before, after in zip(clean, noisy, strict=True)),
+        start=np.zeros((num_classes, num_classes), dtype=np.int64),
+    )
+    known = sum(int((label != IGNORE).sum()) for label in clean)
+    rate = changed_rate(table)
+    return NoiseSummary(
+        table=table.tolist(),
+        changed_rate=None if np.isnan(rate) else rate,
+        ignored_rate=1 - int(table.sum()) / known if known else 0.0,
+    )
+
+
+def _sample_images(
+    network: torch.nn.Module,
+    split: Split,
+    noise: NoiseModel,
+    seed: int,
+    num_classes: int,
+    fabric: Fabric,
+    threshold: float | None,
+) -> Samples:
+    """Return a few test images with truth, a label of the kind trained on, and the prediction."""
+    picked = np.unique(np.linspace(0, len(split) - 1, NUM_SAMPLES).round().astype(int))
+    samples: Samples = {"ids": np.array([split.ids[index] for index in picked])}
+    images = (zscore(split.images[index]) for index in picked)
+    for place, (index, probabilities) in enumerate(
+        zip(picked, predict_probabilities(network, images, fabric), strict=True)
+    ):
+        truth = split.labels[index]
+        prediction = probabilities.argmax(0) if threshold is None else probabilities[1] >= threshold
+        samples[f"image_{place}"] = split.images[index]
+        samples[f"truth_{place}"] = truth.astype(np.uint8)
+        samples[f"noisy_{place}"] = noise(truth, generator(seed, split.ids[index], "noise"), num_classes).astype(
+            np.uint8
+        )
+        samples[f"prediction_{place}"] = prediction.astype(np.uint8)
+    return samples
+
+
+def _device_name(fabric: Fabric) -> str:
+    return torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else platform.machine()

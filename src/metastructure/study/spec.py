@@ -1,0 +1,222 @@
+"""Study files: data x noises x networks x seeds as YAML on disk, one pydantic model in memory, many runs.
+
+A run's identity is the hash of all that its result depends on; device, threads and paths are not part of it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from metastructure.data.synthetic import KINDS
+from metastructure.errors import ConfigError
+from metastructure.networks.spec import DEFAULT_NETWORK, NetworkSpec
+from metastructure.noise import parse_noise
+from metastructure.training.settings import TrainingSettings
+
+IDENTITY_FORMAT = 1
+"""Raised when the meaning of a spec changes, so that old records are not taken for new ones."""
+
+
+class GenerateSpec(BaseModel):
+    """A generated data set (see `metastructure.data.synthetic`).
+
+    Parameters
+    ----------
+    kind : str
+        A key of KINDS.
+    train, val, test : int
+        Images a split.
+    height, width : int
+    bit_depth : 8 or 16
+    seed : int
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    train: Annotated[int, Field(ge=1)] = 64
+    val: Annotated[int, Field(ge=1)] = 16
+    test: Annotated[int, Field(ge=1)] = 32
+    height: Annotated[int, Field(ge=16)] = 256
+    width: Annotated[int, Field(ge=16)] = 256
+    bit_depth: Literal[8, 16] = 8
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> "GenerateSpec":
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind {self.kind!r}; known: {', '.join(KINDS)}")
+        return self
+
+
+class DataSpec(BaseModel):
+    """Where a data set comes from: a folder, or a generator.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        With ``train|val|test / images|labels``; relative to the study file. Not part of a run's identity: the
+        data set's name in the study is, and the record keeps a fingerprint of the content.
+    generate : GenerateSpec, optional
+    num_classes : int, optional
+        C; without it, what the training labels hold.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path | None = None
+    generate: GenerateSpec | None = None
+    num_classes: Annotated[int, Field(ge=2, le=255)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_path(cls, value: Any) -> Any:
+        return {"folder": value} if isinstance(value, str | Path) else value
+
+    @model_validator(mode="after")
+    def _check_one_source(self) -> "DataSpec":
+        if (self.folder is None) == (self.generate is None):
+            raise ValueError("give a data set either a folder or generate settings")
+        return self
+
+
+def _canonical_noise(spec: Any) -> str:
+    try:
+        return str(parse_noise(spec))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+NoiseText = Annotated[str, BeforeValidator(_canonical_noise)]
+"""A noise in its canonical text, parsed from any form of spec."""
+
+
+class RunSpec(BaseModel):
+    """One training and its evaluation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_name: str
+    data: DataSpec
+    noise: NoiseText
+    network: NetworkSpec
+    training: TrainingSettings
+    seed: Annotated[int, Field(ge=0)]
+
+    @property
+    def identity(self) -> str:
+        """The first 16 hexadecimal digits of SHA-256 over the canonical JSON of all that the result depends on."""
+        content = self.model_dump(mode="json", exclude={"data": {"folder"}})
+        text = json.dumps({"format": IDENTITY_FORMAT, **content}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def title(self) -> str:
+        """What people call the run."""
+        return f"{self.data_name} · {self.noise} · {self.network.title} · seed {self.seed}"
+
+
+class StudySpec(BaseModel):
+    """A grid of runs.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits, ``-`` and ``_``; names the store.
+    description : str
+        One sentence for the report.
+    data : mapping from name to DataSpec
+    noises : list of noise specs
+        In the order of the tables. Differences are taken to ``clean`` where it is among them.
+    networks : list of NetworkSpec
+    training : TrainingSettings
+    seeds : list of int
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    description: str = ""
+    data: Annotated[dict[str, DataSpec], Field(min_length=1)]
+    noises: Annotated[tuple[NoiseText, ...], Field(min_length=1)]
+    networks: Annotated[tuple[NetworkSpec, ...], Field(min_length=1)] = (NetworkSpec(name=DEFAULT_NETWORK),)
+    training: TrainingSettings = TrainingSettings()
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+
+    @model_validator(mode="after")
+    def _check_repeats(self) -> "StudySpec":
+        for name, values in (("noises", self.noises), ("seeds", self.seeds)):
+            repeated = {value for value in values if list(values).count(value) > 1}
+            if repeated:
+                raise ValueError(f"{name} lists {min(repeated, key=str)!r} twice")
+        return self
+
+    def runs(self) -> Iterator[RunSpec]:
+        """Yield every run; seeds outermost, so that a first complete table comes early."""
+        for seed in self.seeds:
+            for name, data in self.data.items():
+                for network in self.networks:
+                    for noise in self.noises:
+                        yield RunSpec(
+                            data_name=name, data=data, noise=noise, network=network, training=self.training, seed=seed
+                        )
+
+
+def load_study(path: Path) -> StudySpec:
+    """Return the study in a YAML file; its folders are resolved relative to the file.
+
+    Raises
+    ------
+    ConfigError
+        In one line with the file, the key and what is allowed.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such study file.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path}: a study is a mapping with the keys {', '.join(StudySpec.model_fields)}.")
+    try:
+        study = StudySpec.model_validate(dict(content))
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {describe_validation_error(error, StudySpec)}") from None
+    data = {
+        name: spec if spec.folder is None else spec.model_copy(update={"folder": (path.parent / spec.folder).resolve()})
+        for name, spec in study.data.items()
+    }
+    return study.model_copy(update={"data": data})
+
+
+def describe_validation_error(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return the first problem in one line: where, what, and for an unknown key the known ones."""
+    first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        parent = _find_model(model, first["loc"][:-1])
+        known = f"; known keys: {', '.join(parent.model_fields)}" if parent else ""
+        return f"unknown key '{where}'{known}."
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{where + ': ' if where else ''}{reason[:1].lower() + reason[1:]}."
+
+
+def _find_model(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """Return the model that the keys at `location` belong to, following the annotations."""
+    found: type[BaseModel] | None = model
+    for part in location:
+        if isinstance(part, str) and found is not None and part in found.model_fields:
+            inner = _models_in(found.model_fields[part].annotation)
+            found = inner[0] if inner else None
+    return found
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]

@@ -1,0 +1,52 @@
+"""A study as a whole: run what is missing, say how far it is, collect its records."""
+
+from dataclasses import dataclass
+
+from metastructure.errors import RunError
+from metastructure.study.engines import Engine
+from metastructure.study.progress import Progress
+from metastructure.study.record import RunRecord
+from metastructure.study.spec import RunSpec, StudySpec
+from metastructure.study.store import Store
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a study is."""
+
+    done: tuple[RunSpec, ...]
+    started: tuple[RunSpec, ...]
+    missing: tuple[RunSpec, ...]
+
+
+def get_status(study: StudySpec, store: Store) -> Status:
+    """Return which runs are done, which have a checkpoint to go on from, and which are not begun."""
+    done, started, missing = [], [], []
+    for run in study.runs():
+        if store.is_done(run):
+            done.append(run)
+        elif store.checkpoint(run).is_file():
+            started.append(run)
+        else:
+            missing.append(run)
+    return Status(tuple(done), tuple(started), tuple(missing))
+
+
+def run_study(study: StudySpec, store: Store, engine: Engine, progress: Progress | None = None) -> list[RunRecord]:
+    """Do the runs of a study that have no record yet and return the records of all.
+
+    A finished run is never computed twice; an interrupted one goes on from its checkpoint.
+
+    Raises
+    ------
+    RunError
+        After all runs were tried, if some failed.
+    DataError, ConfigError
+        At once: they would stop every run alike. Also where a data set is no longer what earlier runs saw.
+    """
+    store.save_study(study)
+    todo = [run for run in study.runs() if not store.is_done(run)]
+    failures = engine.execute(todo, store, progress or Progress()) if todo else []
+    if failures:
+        raise RunError(f"{len(failures)} of {len(todo)} runs failed; the first: {failures[0]}")
+    return store.load_done(study)

@@ -1,0 +1,8 @@
+"""Training and prediction: the loop, its batches, losses, checkpoints and tiled inference."""
+
+from metastructure.training.batches import PixelStore
+from metastructure.training.loop import History, train
+from metastructure.training.predict import predict_probabilities
+from metastructure.training.settings import Machine, TrainingSettings
+
+__all__ = ["History", "Machine", "PixelStore", "TrainingSettings", "predict_probabilities", "train"]

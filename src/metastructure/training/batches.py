@@ -1,0 +1,124 @@
+"""Training data as flat tensors, from which a whole batch of augmented crops is one gather.
+
+`B` batch, `K` channels, `H` rows, `W` columns, `P` pixels of all images together. Images of different sizes lie end
+to end, so ragged data sets cost no padding; flips and right-angle turns are a change of the indices and cost nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from metastructure.label import IGNORE, LabelArray
+from metastructure.rng import derive_seed
+
+
+@final
+class PixelStore:
+    """Images and labels of a training split on one device.
+
+    Parameters
+    ----------
+    images : sequence of (K, H, W) float32 arrays
+        Normalised, sizes may differ.
+    labels : sequence of (H, W) integer arrays
+    crop_px : int
+        Side of the crops. A smaller image is padded at its right and below by reflection, its label by IGNORE.
+    device : torch device
+
+    Raises
+    ------
+    ValueError
+        If there are no images, or as many labels as images are not given.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[npt.NDArray[np.float32]],
+        labels: Sequence[LabelArray],
+        crop_px: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if not images or len(images) != len(labels):
+            raise ValueError(f"Give one label an image, and at least one; got {len(images)} and {len(labels)}.")
+        self.crop_px = crop_px
+        padded = [_pad(image, label, crop_px) for image, label in zip(images, labels, strict=True)]
+        shapes = torch.tensor([label.shape for _, label in padded])
+        self.heights, self.widths = shapes.unbind(1)
+        areas = self.heights * self.widths
+        self.offsets = torch.cumsum(areas, 0) - areas
+        K = images[0].shape[0]
+        self.pixels_PK = torch.from_numpy(np.concatenate([image.reshape(K, -1).T for image, _ in padded])).to(device)
+        self.labels_P = torch.from_numpy(
+            np.concatenate([label.reshape(-1).astype(np.uint8) for _, label in padded])
+        ).to(device)
+        self.device = torch.device(device)
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def crops(
+        self, members: torch.Tensor, generator: torch.Generator, augment: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return one random crop of each member.
+
+        Parameters
+        ----------
+        members : (B,) tensor of int64
+            Indices of images.
+        generator : torch Generator on the CPU
+        augment : bool
+            Whether to turn and flip at random.
+
+        Returns
+        -------
+        images_BKHW : float32, channels last in memory
+        labels_BHW : int64
+        """
+        size, B = self.crop_px, len(members)
+        draws = torch.rand(2, B, generator=generator)
+        top = (draws[0] * (self.heights[members] - size + 1)).long()
+        left = (draws[1] * (self.widths[members] - size + 1)).long()
+        row = torch.arange(size)[None, :, None].expand(B, size, size)
+        column = torch.arange(size)[None, None, :].expand(B, size, size)
+        if augment:
+            turn = torch.randint(8, (B, 1, 1), generator=generator)
+            row, column = torch.where(turn >= 4, column, row), torch.where(turn >= 4, row, column)
+            row = torch.where(turn % 2 == 1, size - 1 - row, row)
+            column = torch.where(turn % 4 >= 2, size - 1 - column, column)
+        flat = row + top[:, None, None]
+        flat = flat * self.widths[members][:, None, None] + column + left[:, None, None]
+        flat = (flat + self.offsets[members][:, None, None]).to(self.device, non_blocking=True)
+        images_BHWK = self.pixels_PK.index_select(0, flat.reshape(-1)).view(B, size, size, -1)
+        labels_BHW = self.labels_P[flat].long()
+        return images_BHWK.permute(0, 3, 1, 2), labels_BHW
+
+    def epoch(
+        self, epoch: int, seed: int, batch_size: int, crops_per_image: int, augment: bool
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield the batches of one epoch, which depend on (seed, epoch) alone.
+
+        Every image gives `crops_per_image` crops, in random order; the last batch may be smaller.
+        """
+        generator = torch.Generator().manual_seed(derive_seed(seed, f"epoch {epoch}", "batches"))
+        order = torch.randperm(len(self) * crops_per_image, generator=generator) % len(self)
+        for members in torch.split(order, batch_size):
+            yield self.crops(members, generator, augment)
+
+
+def count_batches(num_images: int, batch_size: int, crops_per_image: int) -> int:
+    """Return the number of batches in an epoch."""
+    return -(-num_images * crops_per_image // batch_size)
+
+
+def _pad(image: npt.NDArray[np.float32], label: LabelArray, size: int) -> tuple[npt.NDArray[np.float32], LabelArray]:
+    below, right = max(0, size - label.shape[0]), max(0, size - label.shape[1])
+    if not below and not right:
+        return image, label
+    mode = "reflect" if min(label.shape) > 1 else "edge"
+    return (
+        np.pad(image, ((0, 0), (0, below), (0, right)), mode=mode),  # type: ignore[call-overload]
+        np.pad(label, ((0, below), (0, right)), constant_values=IGNORE),
+    )

@@ -1,0 +1,141 @@
+"""The training loop, from top to bottom.
+
+A training is a pure function of (network, data, settings, seed): every epoch draws its batches from the seed and its
+own number, so a training that was stopped and resumed ends with the same weights, bit for bit, as one that was not.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from metastructure.errors import RunError
+from metastructure.rng import derive_seed
+from metastructure.training.batches import PixelStore, count_batches
+from metastructure.training.checkpoint import load_checkpoint, save_checkpoint
+from metastructure.training.losses import LOSSES
+from metastructure.training.settings import TrainingSettings
+
+CHECKPOINT_INTERVAL_S = 15.0
+"""At most this much work is lost when a run dies (an epoch, where one takes longer)."""
+
+
+@dataclass
+class History:
+    """What happened, epoch by epoch.
+
+    Attributes
+    ----------
+    loss : list of float
+        Mean training loss of each epoch.
+    seconds : list of float
+        Wall-clock time of each epoch.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+def train(
+    network: nn.Module,
+    store: PixelStore,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    fabric: Fabric,
+    checkpoint: Path | None = None,
+    identity: str = "",
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> History:
+    """Train `network` in place and return what happened.
+
+    Parameters
+    ----------
+    network : nn.Module
+        From (B, K, H, W) to logits; moved to Fabric's device.
+    store : PixelStore
+        The training images and their (noisy) labels.
+    settings : TrainingSettings
+    seed : int
+        Of the batches, and of whatever the network draws.
+    fabric : Fabric
+        Device and precision.
+    checkpoint : Path, optional
+        Where to keep the state; if the file exists the training goes on from it.
+    identity : str
+        Written into the checkpoint and demanded when it is read.
+    on_epoch : callable, optional
+        ``on_epoch(epochs_done, mean_loss)`` after each epoch.
+
+    Raises
+    ------
+    RunError
+        If the loss is not a number, or the checkpoint cannot be used.
+    """
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = _make_optimizer(network, settings)
+    steps_per_epoch = count_batches(len(store), settings.batch_size, settings.crops_per_image)
+    scheduler = _make_scheduler(optimizer, settings, steps_per_epoch)
+    history, first_epoch = History(), 0
+    if checkpoint is not None and checkpoint.is_file():
+        state = load_checkpoint(checkpoint, identity)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        scheduler.load_state_dict(state["scheduler"])
+        history, first_epoch = History(state["loss"], state["seconds"]), state["epoch"]
+    model, fast_optimizer = fabric.setup(network, optimizer)
+    compute_loss = LOSSES[settings.loss]
+    model.train()
+    saved = time.monotonic()
+
+    for epoch in range(first_epoch, settings.epochs):
+        started = time.monotonic()
+        torch.manual_seed(derive_seed(seed, f"epoch {epoch}", "network"))
+        total = torch.zeros((), device=fabric.device)
+        batches = store.epoch(epoch, seed, settings.batch_size, settings.crops_per_image, settings.augment)
+        for images_BKHW, labels_BHW in batches:
+            loss = compute_loss(model(images_BKHW), labels_BHW)
+            fast_optimizer.zero_grad()
+            fabric.backward(loss)
+            fast_optimizer.step()
+            scheduler.step()
+            total += loss.detach()
+
+        mean_loss = float(total) / steps_per_epoch
+        if not mean_loss == mean_loss or mean_loss == float("inf"):
+            raise RunError(
+                f"training diverged in epoch {epoch + 1}: the loss is {mean_loss}; lower the learning rate "
+                f"(now {settings.learning_rate:g})."
+            )
+        history.loss.append(mean_loss)
+        history.seconds.append(time.monotonic() - started)
+        if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
+            state = {"identity": identity, "epoch": epoch + 1, "loss": history.loss, "seconds": history.seconds}
+            state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+            save_checkpoint(checkpoint, state | {"scheduler": scheduler.state_dict()})
+            saved = time.monotonic()
+        if on_epoch is not None:
+            on_epoch(epoch + 1, mean_loss)
+    return history
+
+
+def _make_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    rates: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(network.parameters(), momentum=settings.momentum, **rates)
+    return torch.optim.AdamW(network.parameters(), **rates)
+
+
+def _make_scheduler(optimizer: torch.optim.Optimizer, settings: TrainingSettings, steps_per_epoch: int) -> LRScheduler:
+    if settings.schedule == "onecycle":
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings.learning_rate, total_steps=settings.epochs * steps_per_epoch, cycle_momentum=False
+        )
+    period = settings.step_epochs * steps_per_epoch if settings.schedule == "step" else 10**9
+    return torch.optim.lr_scheduler.StepLR(optimizer, period, settings.step_factor)

@@ -1,0 +1,93 @@
+"""Settings of a training (part of a run's identity) and of the machine it runs on (not part of it)."""
+
+import os
+from typing import Annotated, Literal
+
+import torch
+from lightning_fabric import Fabric
+from pydantic import BaseModel, ConfigDict, Field
+
+from metastructure.errors import ConfigError
+
+
+class TrainingSettings(BaseModel):
+    """How a network is trained.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training images, `crops_per_image` crops of each.
+    batch_size : int
+    crop_px : int
+        Side of the square crops; smaller images are padded, their padding is IGNORE.
+    crops_per_image : int
+    augment : bool
+        Flips and right-angle turns, all eight equally likely.
+    loss : str
+        ``cross_entropy``: of one logit for two classes, of C logits for more.
+    optimizer : "adamw" or "sgd"
+    learning_rate : float
+        The peak of the one-cycle schedule, the start of the others.
+    weight_decay, momentum : float
+        Momentum is SGD's; AdamW has its own.
+    schedule : "onecycle", "step" or "constant"
+        ``step`` multiplies by `step_factor` every `step_epochs`.
+    precision : str
+        Fabric's: ``32-true``, ``bf16-mixed``, ``16-mixed``. It changes results, so it is part of the identity.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    crop_px: Annotated[int, Field(ge=8)] = 128
+    crops_per_image: Annotated[int, Field(ge=1)] = 1
+    augment: bool = True
+    loss: Literal["cross_entropy"] = "cross_entropy"
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    schedule: Literal["onecycle", "step", "constant"] = "onecycle"
+    step_epochs: Annotated[int, Field(ge=1)] = 20
+    step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+
+
+class Machine(BaseModel):
+    """Where a training runs; results do not depend on it beyond rounding.
+
+    Parameters
+    ----------
+    device : str
+        ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+    threads : int, optional
+        CPU threads of torch; without it, the cores this process may use.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(ge=1)] | None = None
+
+    def fabric(self, precision: str = "32-true") -> Fabric:
+        """Return a Fabric on one device of this machine, and set torch's threads.
+
+        Raises
+        ------
+        ConfigError
+            If a GPU is asked for and there is none.
+        """
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("device 'cuda' was asked for but this machine has no GPU; use 'auto' or 'cpu'.")
+        torch.set_num_threads(self.num_threads)
+        fabric = Fabric(accelerator=self.device, devices=1, precision=precision)
+        fabric.launch()
+        return fabric
+
+    @property
+    def num_threads(self) -> int:
+        """CPU threads: as set, or as many as the cores this process may use."""
+        if self.threads is not None:
+            return self.threads
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
