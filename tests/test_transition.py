@@ -26,6 +26,15 @@ def test_symmetric_is_singular_where_the_theory_says():
         assert TransitionMatrix.symmetric(0.3, num_classes).sigma_min() == pytest.approx(1 - 0.3 / limit)
 
 
+def test_rank_counts_the_classes_that_survive():
+    merged = TransitionMatrix([[1, 0, 0], [0, 0.5, 0.5], [0, 0.5, 0.5]])
+    assert merged.rank() == 2
+    assert TransitionMatrix.identity(3).rank() == 3
+    assert TransitionMatrix(np.tile([0.2, 0.3, 0.5], (3, 1))).rank() == 1
+    realised = TransitionMatrix.from_counts([[510, 490], [495, 505]])
+    assert (realised.rank(), realised.rank(threshold=0.05)) == (2, 1)
+
+
 def test_sigma_min_of_one_sided_matrix_by_hand():
     # Q = [[1, 0], [1/2, 1/2]]: Q Q^T has trace 1.5 and determinant 0.25, so sigma² = (1.5 - sqrt(1.25)) / 2
     expected = math.sqrt((1.5 - math.sqrt(1.25)) / 2)

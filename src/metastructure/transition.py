@@ -113,6 +113,20 @@ class TransitionMatrix:
         seen = self.rows[~np.isnan(self.rows).any(axis=1)]
         return float(np.linalg.svd(seen, compute_uv=False).min()) if len(seen) else float("nan")
 
+    def rank(self, threshold: float = 1e-9) -> int:
+        """Return how many singular values, over the rows of the classes seen, exceed `threshold`.
+
+        For a matrix known exactly this is the number of classes that survive the noise (Lemma 2 of Luo et al. 2022).
+        For an estimated one give the sampling error as the threshold, or read `sigma_min` with its interval.
+
+        Examples
+        --------
+        >>> TransitionMatrix.symmetric(0.5, 2).rank(), TransitionMatrix([[0.9, 0.1], [0, 1]]).rank()
+        (1, 2)
+        """
+        seen = self.rows[~np.isnan(self.rows).any(axis=1)]
+        return int((np.linalg.svd(seen, compute_uv=False) > threshold).sum())
+
     def inverse(self) -> npt.NDArray[np.float64]:
         """Return the inverse, (C, C), whose rows also sum to 1 but whose entries leave [0, 1].
 

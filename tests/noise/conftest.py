@@ -73,7 +73,7 @@ EXAMPLES = (
     Example("annotator:jitter_px=1,omission=0.3"),
     Example('consensus:[{"bias_px":1,"jitter_px":1},{"omission":0.3},{"jitter_px":2,"correlation_px":8}]'),
     Example("sample:0.5 + dilate:2"),
-    Example("omit:0.3 + unlabelled:0.2", writes_ignore=True),
+    shared("omit:0.3 + unlabelled:0.2", writes_ignore=True),
     shared("flip:0.4 at 0.5"),
     Example("(dilate:1 + flip:0.2) at 0.4 + erode:1"),
     Example("dilate:1..4"),

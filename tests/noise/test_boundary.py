@@ -148,3 +148,10 @@ def test_radius_must_be_a_positive_integer(radius):
 def test_classes_beyond_the_labels_are_refused():
     with pytest.raises(ValueError, match=r"names 4 but the labels have the classes 0\.\.1"):
         Dilation(radius_px=1, classes=(4,))(np.array([[0, 1]]), generator(0))
+
+
+def test_pieces_are_thinned_as_the_whole_class_is(scene):
+    noisy = Skeleton()(scene, generator(0), 3)
+    for klass in (1, 2):
+        whole = Skeleton()((scene == klass).astype(np.uint8), generator(0), 2)
+        assert np.array_equal(noisy == klass, whole == 1)

@@ -4,15 +4,33 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from metastructure.noise.draws import WORD, draw_classes, draw_words, fix_count, is_below, threshold
+from metastructure.noise import draws
+from metastructure.noise.draws import WORD, draw_classes, draw_mask, draw_mask_exact, draw_words
 from metastructure.rng import generator
 
 
-def test_probabilities_0_and_1_are_exact():
-    words = np.array([0, 1, WORD - 1], dtype=np.uint32)
-    assert is_below(words, threshold(0.0)).tolist() == [False, False, False]
-    assert is_below(words, threshold(1.0)).tolist() == [True, True, True]
-    assert is_below(words, threshold(0.5)).tolist() == [True, True, False]
+def test_probabilities_are_thresholds_of_the_words():
+    words = draw_words(generator(1), 999)
+    for probability in (0.0, 1e-9, 0.3, 0.5, 1.0):
+        expected = words.astype(float) < probability * WORD
+        assert np.array_equal(draw_mask(generator(1), 999, probability), expected)
+
+
+def test_blocks_change_no_bit(monkeypatch):
+    classes = np.tile(np.arange(3, dtype=np.uint8), 700)
+    rows = np.array([[0.2, 0.5, 0.3], [1, 0, 0], [0, 0.5, 0.5]])
+    whole = draw_mask(generator(2), 2100, 0.3), draw_classes(generator(2), classes, rows)
+    monkeypatch.setattr(draws, "_BLOCK", 64)
+    assert np.array_equal(draw_mask(generator(2), 2100, 0.3), whole[0])
+    assert np.array_equal(draw_classes(generator(2), classes, rows), whole[1])
+
+
+def test_classes_are_the_inverse_of_the_cumulated_row():
+    rows = np.array([[0.125, 0.25, 0.625], [0.1, 0.0, 0.9], [0, 0, 1]])
+    classes = generator(0, "", "classes").integers(0, 3, 20_001).astype(np.uint8)
+    words = draw_words(generator(3), len(classes))
+    expected = (words[:, None] / WORD >= np.cumsum(rows, axis=1)[classes, :-1]).sum(axis=1)
+    assert np.array_equal(draw_classes(generator(3), classes, rows), expected)
 
 
 @pytest.mark.parametrize("num", [0, 1, 2, 7])
@@ -31,30 +49,24 @@ def test_words_are_uniform():
     assert chisquare(counts).pvalue > 1e-3  # one fixed seed: a wrong generator gives 0
 
 
-@pytest.mark.parametrize(("start_rate", "count"), [(0.9, 3), (0.1, 5), (0.5, 0), (0.5, 8), (0.0, 1)])
-def test_fixed_count_is_exact_and_keeps_to_the_members(start_rate, count):
+@pytest.mark.parametrize(("rate", "count"), [(0.9, 3), (0.1, 5), (0.5, 0), (0.5, 8), (0.0, 1), (1.0, 7)])
+def test_fixed_count_is_exact_and_keeps_to_its_class(rate, count):
     for trial in range(20):
-        rng = generator(trial, "", "fix")
-        members = np.zeros(60, dtype=bool)
-        members[10:18] = True
-        picked = rng.random(60) < start_rate
-        outside = picked[~members].copy()
-        fix_count(rng, picked, members, count)
-        assert picked[members].sum() == count
-        assert np.array_equal(picked[~members], outside)
+        classes = np.zeros(60, dtype=np.uint8)
+        classes[10:18] = 3
+        picked = draw_mask_exact(generator(trial, "", "fix"), classes, rate, [3], lambda n: count)
+        assert picked[classes == 3].sum() == count
+        assert np.array_equal(picked[classes == 0], draw_mask(generator(trial, "", "fix"), 60, rate)[classes == 0])
 
 
 @pytest.mark.parametrize("pool", [4, 4000])
 def test_every_member_is_equally_likely(pool):
     """Both ways of drawing, listing the pool and guessing positions, prefer no position."""
-    members = np.arange(4000) < pool
+    classes = (np.arange(4000) < pool).astype(np.uint8)
     hits = np.zeros(4000)
     for trial in range(2000):
-        rng = generator(trial, "", "even")
-        picked = is_below(draw_words(rng, 4000), threshold(0.5))
-        fix_count(rng, picked, members, pool // 4)
-        hits += picked & members
-    groups = hits[members].reshape(4, -1).sum(axis=1)
+        hits += draw_mask_exact(generator(trial, "", "even"), classes, 0.3, [1], lambda n: n // 4)
+    groups = hits[classes == 1].reshape(4, -1).sum(axis=1)
     assert groups.sum() == 2000 * (pool // 4)
     # without replacement the spread is smaller than a multinomial's, so this bound is safe
     assert chisquare(groups).pvalue > 1e-3

@@ -26,6 +26,9 @@ def test_half_pixel_radii_reach_the_diagonal_only_when_they_should():
     pixels = np.array([[True, False], [False, False]])
     assert is_within(pixels, 1.4).tolist() == [[True, True], [True, False]]
     assert is_within(pixels, 2**0.5).all()
+    row = np.array([[True, False, False, False]])
+    assert is_within(row, 1.5).tolist() == [[True, True, False, False]]
+    assert is_within(row, 2.9).tolist() == [[True, True, True, False]]
 
 
 def test_bands_see_the_halo_they_ask_for_and_no_more():

@@ -38,6 +38,7 @@ def test_ranges_fractions_and_groups_mean_what_they_say():
     struck = AtFraction(model=Chain(steps=(ranged, Flipping(rate=0.25))), fraction=0.5)
     assert model == Chain(steps=(struck, Clean()))
     assert str(model) == "(dilate:1..4 + flip:0.25) at 0.5 + clean"
+    assert str(parse_noise("markov:5,preference=0.5..0.9")) == "markov:5,preference=0.5..0.9"
 
 
 def test_mappings_take_ranges_and_fractions():

@@ -11,6 +11,9 @@ from metastructure.errors import ConfigError, DataError, MetastructureError
 UsageError: Any = typer.BadParameter.__bases__[0]
 """The parent of all errors of use; newer typers carry their own copy of click, so it is reached through typer."""
 
+INTERRUPTED = 130
+RESUMABLE = "interrupted; the same command goes on where it stopped."
+
 app = typer.Typer(
     name="metastructure",
     help="What segmentation labels still say when they are noisy, few or missing.",
@@ -33,13 +36,15 @@ def main() -> None:
         command = error.ctx.command_path if error.ctx else "metastructure"
         _fail(f"{error.format_message().rstrip('.?')}; see '{command} --help'.", 2)
     except (typer.Abort, KeyboardInterrupt):
-        _fail("interrupted; the same command goes on where it stopped.", 130)
+        _fail(RESUMABLE, INTERRUPTED)
     except (ConfigError, DataError) as error:
         _fail(str(error), 2)
     except MetastructureError as error:
         _fail(str(error), 1)
     except OSError as error:
         _fail(f"{error.filename or 'input or output'}: {error.strerror or error}.", 1)
+    if code == INTERRUPTED:  # typer turns Ctrl-C inside a command into this exit code
+        _fail(RESUMABLE, INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -23,9 +23,7 @@ def demo(
 
     Example: metastructure demo --out my-demo
     """
-    from rich.console import Console
-
-    from metastructure.cli.display import StudyDisplay, draw_table
+    from metastructure.cli.display import StudyDisplay, print_table
     from metastructure.study import SerialEngine, Store
     from metastructure.study.demo import demo_study, run_demo
     from metastructure.training import Machine
@@ -33,5 +31,5 @@ def demo(
     study, store = demo_study(seed), Store(out)
     with StudyDisplay(study, store) as display:
         table, page = run_demo(study, store, SerialEngine(Machine(device=device.value, threads=threads)), display)
-    Console().print(draw_table(table, "Test scores after training on each kind of label"))
+    print_table(table, "Test scores after training on each kind of label")
     print(f"\nThe page with pictures: {page.resolve()}")

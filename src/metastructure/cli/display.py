@@ -14,6 +14,7 @@ from metastructure.errors import RunError
 from metastructure.study import Progress, RunRecord, RunSpec, Store, StudySpec, format_table, make_table
 
 SPEED_WINDOW_S = 120.0
+WIDE = 1000
 QUICK_RESAMPLES = 200
 """Of the intervals while the study runs; the final table uses more."""
 
@@ -102,9 +103,15 @@ class StudyDisplay(Progress):
         return Group(draw_table(make_table(self.records, QUICK_RESAMPLES)), self.bar)
 
 
+def print_table(table: pd.DataFrame, title: str | None = None) -> None:
+    """Print a study's table on stdout; where that is no terminal, however wide it gets."""
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDE)).print(draw_table(table, title))
+
+
 def draw_table(table: pd.DataFrame, title: str | None = None) -> Table:
     """Return a study's table for the terminal."""
-    header, *rows = format_table(table)
+    header, *rows = format_table(table, brief=True)
     drawn = Table(title=title, title_justify="left", pad_edge=False, box=None, header_style="bold")
     for index, name in enumerate(header):
         texts: Sequence[str] = [row[index] for row in rows]

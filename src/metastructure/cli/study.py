@@ -36,9 +36,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Do the runs that are missing; a finished one is never done twice, an interrupted one goes on."""
-    from rich.console import Console
-
-    from metastructure.cli.display import StudyDisplay, draw_table
+    from metastructure.cli.display import StudyDisplay, print_table
     from metastructure.study import SerialEngine, make_table, run_study
     from metastructure.training import Machine
 
@@ -50,7 +48,7 @@ def run(
     if as_json:
         print(table.to_json(orient="records", indent=1))
     else:
-        Console().print(draw_table(table))
+        print_table(table)
         print(f"records: {records_in.root}; page: metastructure study report {study}")
 
 

@@ -25,9 +25,14 @@ class ScoreHistogram:
     ----------
     counts : (2, NUM_BINS) array of int64
         Row 0 background, row 1 foreground; bins are even in the logit, 5e-4 wide.
+    dice_sum, dice_num : (NUM_BINS,) arrays
+        For the threshold at each bin's lower edge, the Dice summed over images and the number of images that have
+        one (an image without foreground has none as long as nothing is predicted in it).
     """
 
     counts: npt.NDArray[np.int64]
+    dice_sum: npt.NDArray[np.float64]
+    dice_num: npt.NDArray[np.int64]
 
     @classmethod
     def from_image(cls, probability: npt.NDArray[np.floating], label: LabelArray) -> Self:
@@ -45,12 +50,16 @@ class ScoreHistogram:
         logit = np.log(np.maximum(p, tiny)) - np.log(np.maximum(1 - p, tiny))
         scaled = (logit + LOGIT_LIMIT) * (NUM_BINS / (2 * LOGIT_LIMIT))
         bins = np.clip(scaled, 0, NUM_BINS - 1).astype(np.intp)
-        rows = [np.bincount(bins[label == klass], minlength=NUM_BINS) for klass in (0, 1)]
-        return cls(np.stack(rows).astype(np.int64))
+        counts = np.stack([np.bincount(bins[label == klass], minlength=NUM_BINS) for klass in (0, 1)]).astype(np.int64)
+        background_called, hits = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
+        below = background_called + hits + counts[1].sum()
+        return cls(counts, np.divide(2.0 * hits, below, out=np.zeros(NUM_BINS), where=below > 0), (below > 0) + 0)
 
     def __add__(self, other: "ScoreHistogram") -> "ScoreHistogram":
         """Return the histogram of both sets of pixels."""
-        return ScoreHistogram(self.counts + other.counts)
+        return ScoreHistogram(
+            self.counts + other.counts, self.dice_sum + other.dice_sum, self.dice_num + other.dice_num
+        )
 
     def auc(self) -> float:
         """Return the area under the ROC curve; NaN if a class is missing.
@@ -72,7 +81,7 @@ class ScoreHistogram:
         return float((foreground * (below + background / 2)).sum() / pairs)
 
     def best_threshold(self) -> float:
-        """Return the threshold on the probability that maximises the pooled Dice; NaN without foreground.
+        """Return the threshold on the probability with the highest mean Dice over images; NaN without foreground.
 
         Prediction is ``probability >= threshold``. Where several are equally good, the middle of the longest run
         of equally good ones is taken, so that an empty gap between the classes is cut in its middle.
@@ -83,13 +92,9 @@ class ScoreHistogram:
         >>> 0.2 < ScoreHistogram.from_image(p, y).best_threshold() < 0.7
         True
         """
-        background, foreground = self.counts
-        positives = int(foreground.sum())
-        if positives == 0:
+        if not self.counts[1].any():
             return float("nan")
-        hits = np.cumsum(foreground[::-1])[::-1]
-        called = hits + np.cumsum(background[::-1])[::-1]
-        score = 2 * hits / (called + positives)
+        score = np.divide(self.dice_sum, self.dice_num, out=np.full(NUM_BINS, -1.0), where=self.dice_num > 0)
         first, last = _longest_run(score == score.max())
         logit = (first + last) / 2 * (2 * LOGIT_LIMIT / NUM_BINS) - LOGIT_LIMIT
         return float(1 / (1 + np.exp(-logit)))

@@ -16,21 +16,21 @@ def residual_unet(in_channels: int, out_channels: int, width: int = 16, num_res_
     in_channels, out_channels : int
         Channels of the images and of the logits.
     width : int
-        Channels of the first scale, which is at half resolution; half as many at full resolution.
+        Channels of the first scale, which is at half resolution, and of the last features at full resolution.
     num_res_units : int
         Convolutions per residual block.
 
     Notes
     -----
     MONAI's network ends in as many channels as there are outputs, behind a ReLU: for one logit that is a bottleneck
-    of a single channel, which died in training on 10 % sampled labels. Here it ends in ``width // 2`` channels and a
-    1 x 1 convolution makes the logits.
+    of a single channel, which died in training on 10 % sampled labels. Here it ends in `width` channels and a 1 x 1
+    convolution makes the logits.
 
     References
     ----------
     Kerfoot et al., "Left-ventricle quantification using residual U-Net", STACOM 2018.
     """
-    features = max(width // 2, out_channels)
+    features = max(width, out_channels)
     trunk = UNet(
         spatial_dims=2,
         in_channels=in_channels,

@@ -17,6 +17,7 @@ from metastructure.noise.object_swap import ObjectSwap
 from metastructure.noise.omission import Inclusion, Omission
 from metastructure.noise.opening import Closing, Opening
 from metastructure.noise.polygon import PolygonSimplification
+from metastructure.noise.profile import TransitionProfile, count_by_distance
 from metastructure.noise.random_label import RandomLabel
 from metastructure.noise.sampling import Sampling
 from metastructure.noise.shift import BoundaryShift
@@ -59,9 +60,11 @@ __all__ = [
     "Sampling",
     "Scribbles",
     "Skeleton",
+    "TransitionProfile",
     "Unlabelled",
     "Varying",
     "corrupt",
+    "count_by_distance",
     "majority_label",
     "parse_noise",
     "soft_label",

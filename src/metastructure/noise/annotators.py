@@ -125,7 +125,7 @@ def majority_label(labels: Sequence[LabelArray], num_classes: int) -> LabelArray
     [[0, 1, 255]]
     """
     votes = _count_votes(labels, num_classes)
-    winner = votes.argmax(axis=0).astype(labels[0].dtype)
+    winner: LabelArray = votes.argmax(axis=0).astype(labels[0].dtype)
     winner[votes.sum(axis=0) == 0] = IGNORE
     return winner
 

@@ -28,7 +28,7 @@ class AtFraction(NoiseModel):
     >>> from metastructure.rng import generator
     >>> model = parse_noise("flip:1 at 0.25")
     >>> sum(int(model(np.array([[0]]), generator(0, str(item), "noise"))[0, 0]) for item in range(400))
-    95
+    101
     """
 
     family: ClassVar[str] = "at"

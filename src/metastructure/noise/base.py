@@ -86,7 +86,7 @@ def format_spec(model: NoiseModel, shown: Mapping[str, str] | None = None) -> st
     shown : mapping of field to str, optional
         What to write for some of the fields instead of their value.
     """
-    parts = []
+    parts: list[str] = []
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
         text = (shown or {}).get(name, format_value(value))

@@ -9,6 +9,7 @@ from skimage.morphology import skeletonize
 from metastructure.label import LabelArray
 from metastructure.noise.base import NoiseModel
 from metastructure.noise.geometry import apply_in_bands, is_within, nearest_class
+from metastructure.noise.objects import find_objects
 
 RadiusPx = Annotated[int, Field(ge=1, strict=True)]
 Classes = tuple[Annotated[int, Field(ge=0)], ...] | None
@@ -104,11 +105,12 @@ class Skeleton(NoiseModel):
     family: ClassVar[str] = "skeleton"
 
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
+        if num_classes == 2:
+            thin: LabelArray = skeletonize(label == 1).astype(label.dtype)
+            return thin
         noisy = np.zeros_like(label)
-        for klass in range(1, num_classes):
-            inside = label == klass
-            if inside.any():
-                noisy[skeletonize(inside)] = klass
+        for piece in find_objects(label, num_classes):  # a class's pieces are thinned apart: none sees another
+            noisy[piece.box][skeletonize(piece.inside)] = piece.klass
         return noisy
 
 

@@ -37,7 +37,7 @@ class GaussianField:
         for axis, weights in enumerate(self.weights):
             part = weights[first:stop] if axis == 0 else weights
             moved = np.moveaxis(values, axis, 0)
-            mixed = (part @ moved.reshape(len(moved), -1)).reshape(-1, *moved.shape[1:])
+            mixed = (part @ moved.reshape(len(moved), -1)).reshape(part.shape[0], *moved.shape[1:])
             values = np.moveaxis(mixed, 0, axis)
         return values
 

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, field_validator
 
-from metastructure.label import IGNORE, LabelArray
+from metastructure.label import LabelArray
 from metastructure.noise.base import NoiseModel
-from metastructure.noise.draws import WORD, draw_classes, draw_words, fix_count, is_below, threshold
+from metastructure.noise.draws import draw_classes, draw_mask, draw_mask_exact
 from metastructure.transition import TransitionMatrix
 
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -50,21 +50,16 @@ class Flipping(NoiseModel):
 
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
         flat = label.reshape(-1)
-        words, limit = draw_words(rng, flat.size), threshold(self.rate)
-        flipped = is_below(words, limit)
+        if num_classes > 2 and not self.exact:
+            return draw_classes(rng, flat, self.transition(num_classes).rows).reshape(label.shape)
         if self.exact:
-            for klass in range(num_classes):
-                members = flat == klass
-                fix_count(rng, flipped, members, round(self.rate * np.count_nonzero(members)))
-            words, limit = draw_words(rng, flat.size), WORD
+            flipped = draw_mask_exact(rng, flat, self.rate, range(num_classes), lambda n: round(self.rate * n))
+        else:
+            flipped = draw_mask(rng, flat.size, self.rate)
         if num_classes == 2:
             return (flat ^ flipped).reshape(label.shape)
-        # Without `exact`, a word known to lie below the limit is uniform there: it also chooses the new
-        # class.
-        noisy = flat.copy()
-        share = words[flipped].astype(np.uint64) * np.uint64(num_classes - 1) // np.uint64(max(limit, 1))
-        noisy[flipped] = (flat[flipped] + 1 + share.astype(np.int64)) % num_classes
-        return noisy.reshape(label.shape)
+        others = TransitionMatrix.symmetric(1.0, num_classes).rows
+        return np.where(flipped, draw_classes(rng, flat, others), flat).reshape(label.shape)
 
 
 class MatrixFlipping(NoiseModel):
@@ -121,8 +116,7 @@ class MatrixFlipping(NoiseModel):
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
         rows = np.asarray(self.matrix)
         if not self.exact:
-            classes = np.where(label == IGNORE, 0, label).reshape(-1)
-            return draw_classes(rng, classes, rows).reshape(label.shape)
+            return draw_classes(rng, label.reshape(-1), rows).reshape(label.shape)
         noisy = label.copy()
         flat, original = noisy.reshape(-1), label.reshape(-1)
         for klass in range(num_classes):

@@ -5,6 +5,7 @@ limit, which is what makes these fast: the cost grows with the limit, and an ima
 """
 
 from collections.abc import Callable, Iterator
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ SquaredPx = npt.NDArray[np.integer]
 
 BAND_PIXELS = 1 << 17
 """A band of this many pixels and its temporaries stay in a core's cache."""
+
+SQUARE_SLACK = 1e-9
+"""sqrt(2) squared must reach 2, and sqrt(5) squared 5, whatever their last bit."""
 
 SWEEP_LIMIT_PX = 48
 """Beyond it one Euclidean distance transform is faster than a sweep per pixel of the limit."""
@@ -71,7 +75,7 @@ def is_within(pixels: Mask, radius_px: float) -> Mask:
     >>> is_within(np.array([[True, False, False, False]]), 2).tolist()
     [[True, True, True, False]]
     """
-    near: Mask = squared_distance(pixels, int(radius_px)) <= int(radius_px**2 + 1e-9)
+    near: Mask = squared_distance(pixels, ceil(radius_px)) <= int(radius_px**2 + SQUARE_SLACK)
     return near
 
 
@@ -162,5 +166,5 @@ def _rings(num_axes: int, limit_px: float) -> Iterator[tuple[int, npt.NDArray[np
     reach = np.arange(-int(limit_px), int(limit_px) + 1)
     offsets = np.stack(np.meshgrid(*[reach] * num_axes, indexing="ij"), axis=-1).reshape(-1, num_axes)
     squared = (offsets**2).sum(axis=1)
-    for value in np.unique(squared[(squared > 0) & (squared <= limit_px**2 + 1e-9)]):
+    for value in np.unique(squared[(squared > 0) & (squared <= limit_px**2 + SQUARE_SLACK)]):
         yield int(value), offsets[squared == value]

@@ -23,8 +23,8 @@ class Merging(NoiseModel):
     Parameters
     ----------
     gap_px : int, at least 0
-        Objects with at most this many background pixels between them (along a row; Euclidean otherwise) are a
-        pair. 0 means objects that touch over an edge or a corner, which only those of two classes do.
+        Objects with at most this many pixels between them (along a row; Euclidean otherwise) are a pair. 0 means
+        objects that touch over an edge or a corner, which only those of two classes do.
     rate : float in [0, 1]
         Probability that a pair is merged.
 

@@ -109,7 +109,8 @@ def rotated_positions(piece: LabelObject, angle: float) -> npt.NDArray[np.intp]:
     fits = ((index >= 0) & (index < piece.inside.shape)).all(axis=1)
     hit = fits.copy()
     hit[fits] = piece.inside[tuple(index[fits].T)]
-    return target[hit]
+    turned: npt.NDArray[np.intp] = target[hit]
+    return turned
 
 
 def _without(label: LabelArray, objects: list[LabelObject]) -> LabelArray:

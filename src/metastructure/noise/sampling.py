@@ -1,6 +1,6 @@
 """Random sampling: keep a fraction of each class's pixels, the rest become background or IGNORE."""
 
-import math
+from math import ceil
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from metastructure.label import IGNORE, LabelArray
 from metastructure.noise.base import NoiseModel
-from metastructure.noise.draws import draw_words, fix_count, is_below, threshold
+from metastructure.noise.draws import draw_mask, draw_mask_exact
 from metastructure.transition import TransitionMatrix
 
 CEIL_SLACK = 1e-9
@@ -61,10 +61,10 @@ class Sampling(NoiseModel):
 
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
         flat = label.reshape(-1)
-        kept = is_below(draw_words(rng, flat.size), threshold(self.fraction))
         fill, first = (IGNORE, 0) if self.fill == "ignore" else (0, 1)
-        for klass in range(first, num_classes) if self.exact else ():
-            members = flat == klass
-            count = math.ceil(self.fraction * np.count_nonzero(members) - CEIL_SLACK)
-            fix_count(rng, kept, members, count)
+        if self.exact:
+            sampled = range(first, num_classes)
+            kept = draw_mask_exact(rng, flat, self.fraction, sampled, lambda n: ceil(self.fraction * n - CEIL_SLACK))
+        else:
+            kept = draw_mask(rng, flat.size, self.fraction)
         return np.where(kept, flat, label.dtype.type(fill)).reshape(label.shape)

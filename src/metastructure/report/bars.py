@@ -26,6 +26,11 @@ class Bar:
     high: float
 
 
+def describe_value(value: float) -> str:
+    """Return a score as people read it."""
+    return "not available" if np.isnan(value) else f"{value:.1f}"
+
+
 def draw_bars(bars: Sequence[Bar], axis_title: str) -> str:
     """Return an SVG with one horizontal bar each, coloured by family, the first one's score as a dashed line."""
     from matplotlib import rc_context
@@ -40,8 +45,7 @@ def draw_bars(bars: Sequence[Bar], axis_title: str) -> str:
         axes.barh(place, value, height=0.7, color=FAMILIES[bar.family][1])
         if not np.isnan(bar.low):
             axes.plot([bar.low, bar.high], [place, place], color="#d55e00", linewidth=2.2, solid_capstyle="butt")
-        text = "not available" if np.isnan(bar.value) else f"{bar.value:.1f}"
-        axes.text(max(value, np.nan_to_num(bar.high)) + 1, place, text, va="center", fontsize=9)
+        axes.text(max(value, np.nan_to_num(bar.high)) + 1, place, describe_value(bar.value), va="center", fontsize=9)
     if bars and not np.isnan(bars[0].value):
         axes.axvline(bars[0].value, color="#000000", linewidth=0.8, linestyle="--")
     axes.set_yticks(places, [bar.label for bar in bars])
@@ -59,6 +63,6 @@ def draw_bars(bars: Sequence[Bar], axis_title: str) -> str:
     )
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "metastructure"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = buffer.getvalue()
     return text[text.index("<svg") :]

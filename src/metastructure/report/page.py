@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from metastructure.data.files import write_text
 from metastructure.label import LabelArray
-from metastructure.report.bars import Bar, draw_bars
+from metastructure.report.bars import Bar, describe_value, draw_bars
 from metastructure.report.pictures import encode_png, show_image, show_label, show_prediction
 
 
@@ -46,8 +46,6 @@ class Section:
     bars : sequence of Bar
     examples : sequence of Example
     num_classes : int
-    class_names : sequence of str
-        Legend of the label colours; empty for two classes.
     """
 
     title: str
@@ -102,7 +100,7 @@ def render_page(page: Page) -> str:
         {
             "title": section.title,
             "bars": Markup(draw_bars(section.bars, section.axis_title)),
-            "bars_text": "; ".join(f"{bar.label}: {bar.value:.1f}" for bar in section.bars),
+            "bars_text": "; ".join(f"{bar.label}: {describe_value(bar.value)}" for bar in section.bars),
             "binary": section.num_classes == 2,
             "examples": [_encode_example(example, section.num_classes) for example in section.examples],
         }

@@ -24,17 +24,25 @@ IGNORE_COLOUR = "#d0d0d0"
 HIT, MISSED, SPURIOUS = "#ffffff", "#56b4e9", "#e69f00"
 """Pixels of a binary prediction: right foreground, foreground not found, foreground that is none."""
 
+GAMMA = 0.6
 _LOW, _HIGH = 0.5, 99.5
 """Percentiles between which an image is stretched for display."""
 
 
 def show_image(image: npt.NDArray[np.generic]) -> Rgb:
-    """Return (H, W) or (H, W, 3) pixels of any dtype as (H, W, 3) uint8, stretched between two percentiles."""
+    """Return (H, W) or (H, W, 3) pixels of any dtype as (H, W, 3) uint8.
+
+    Grey and 16-bit pixels are stretched between two percentiles, grey ones with a gamma that shows dim objects beside
+    bright ones; 8-bit colour is shown as it is.
+    """
     pixels = np.asarray(image, dtype=np.float64)
     if image.dtype != np.uint8 or image.ndim == 2:
         low, high = np.percentile(pixels, [_LOW, _HIGH])
         pixels = (pixels - low) / (high - low) * 255 if high > low else np.zeros_like(pixels)
-    shown = np.clip(pixels, 0, 255).round().astype(np.uint8)
+    pixels = np.clip(pixels, 0, 255)
+    if image.ndim == 2:
+        pixels = 255 * (pixels / 255) ** GAMMA
+    shown = pixels.round().astype(np.uint8)
     return np.repeat(shown[..., None], 3, axis=2) if shown.ndim == 2 else shown
 
 

@@ -74,7 +74,7 @@ def noise_family(noise: str, num_classes: int) -> str:
 
 
 def _explain_score(table: pd.DataFrame) -> str:
-    dice = "Dice: mean over test images at the threshold chosen on the validation split for the best pooled Dice."
+    dice = "Dice: mean over test images at the threshold chosen on the validation split for the best mean Dice."
     miou = "mIoU: mean over classes of the IoU of all test pixels."
     used = [text for name, text in (("dice", dice), ("miou", miou)) if (table["metric"] == name).any()]
     many = table["seeds"].max() > 1

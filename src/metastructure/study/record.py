@@ -76,7 +76,7 @@ class RunRecord(BaseModel):
     loss, epoch_seconds : list of float
         Per epoch.
     threshold : float or None
-        Binary only: chosen on the validation split for the best pooled Dice.
+        Binary only: chosen on the validation split for the best mean Dice.
     val, test : Evaluation
     seconds : float
         Wall-clock time of the whole run on this machine.

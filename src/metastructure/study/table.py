@@ -146,17 +146,20 @@ def _or_nan(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-def format_table(table: pd.DataFrame) -> list[list[str]]:
+def format_table(table: pd.DataFrame, brief: bool = False) -> list[list[str]]:
     """Return header and rows as short texts for people: scores to 0.1 point, intervals in brackets.
 
-    Columns that are the same for every row (one data set, one network, one seed) are left out.
+    Columns that are the same for every row (one data set, one network, one seed) are left out; `brief` leaves out the
+    side metrics too, which makes it fit 80 columns.
     """
     constant = {name for name in ("data", "network", "seeds") if table[name].nunique() <= 1}
     metric = " / ".join(METRIC_NAMES[name] for name in dict.fromkeys(table["metric"]))
     header = [name for name in ("data", "network") if name not in constant]
     header += ["label", "changed %", f"{metric} [95 %]", "minus clean [95 %]"]
     binary = (table["metric"] == "dice").any()
-    header += ["pooled Dice", "AUC", "accuracy"] if binary else ["accuracy"]
+    side = {"pooled_dice": "pooled Dice", "auc": "AUC", "accuracy": "accuracy"} if binary else {"accuracy": "accuracy"}
+    shown = {} if brief else side
+    header += list(shown.values())
     header += [] if "seeds" in constant else ["seeds"]
     lines = [header]
     for row in table.to_dict("records"):
@@ -164,7 +167,6 @@ def format_table(table: pd.DataFrame) -> list[list[str]]:
         cells = [str(row[name]) for name in ("data", "network") if name not in constant]
         cells += [str(row["noise"]), changed, _with_interval(row, "score", "low", "high")]
         cells.append(_with_interval(row, "difference", "difference_low", "difference_high", sign="+"))
-        shown = ("pooled_dice", "auc", "accuracy") if binary else ("accuracy",)
         cells += [_number(row[name]) for name in shown]
         cells += [] if "seeds" in constant else [str(row["seeds"])]
         lines.append(cells)
@@ -182,8 +184,8 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 
 def to_text(table: pd.DataFrame) -> str:
-    """Return `format_table` with aligned columns."""
-    lines = format_table(table)
+    """Return the brief `format_table` with aligned columns."""
+    lines = format_table(table, brief=True)
     widths = [max(map(len, column)) for column in itertools.zip_longest(*lines, fillvalue="")]
     return "".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines

@@ -13,6 +13,7 @@ import torch
 
 from metastructure.label import IGNORE, LabelArray
 from metastructure.rng import derive_seed
+from metastructure.training.settings import Augmentation
 
 
 @final
@@ -60,7 +61,7 @@ class PixelStore:
         return len(self.offsets)
 
     def crops(
-        self, members: torch.Tensor, generator: torch.Generator, augment: bool
+        self, members: torch.Tensor, generator: torch.Generator, augment: Augmentation
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return one random crop of each member.
 
@@ -69,8 +70,8 @@ class PixelStore:
         members : (B,) tensor of int64
             Indices of images.
         generator : torch Generator on the CPU
-        augment : bool
-            Whether to turn and flip at random.
+        augment : "dihedral", "mirror" or "none"
+            See `TrainingSettings`.
 
         Returns
         -------
@@ -83,11 +84,12 @@ class PixelStore:
         left = (draws[1] * (self.widths[members] - size + 1)).long()
         row = torch.arange(size)[None, :, None].expand(B, size, size)
         column = torch.arange(size)[None, None, :].expand(B, size, size)
-        if augment:
-            turn = torch.randint(8, (B, 1, 1), generator=generator)
-            row, column = torch.where(turn >= 4, column, row), torch.where(turn >= 4, row, column)
-            row = torch.where(turn % 2 == 1, size - 1 - row, row)
-            column = torch.where(turn % 4 >= 2, size - 1 - column, column)
+        if augment != "none":
+            mirror, upend, transpose = torch.randint(2, (3, B, 1, 1), generator=generator).bool()
+            column = torch.where(mirror, size - 1 - column, column)
+            if augment == "dihedral":
+                row = torch.where(upend, size - 1 - row, row)
+                row, column = torch.where(transpose, column, row), torch.where(transpose, row, column)
         flat = row + top[:, None, None]
         flat = flat * self.widths[members][:, None, None] + column + left[:, None, None]
         flat = (flat + self.offsets[members][:, None, None]).to(self.device, non_blocking=True)
@@ -96,7 +98,7 @@ class PixelStore:
         return images_BHWK.permute(0, 3, 1, 2), labels_BHW
 
     def epoch(
-        self, epoch: int, seed: int, batch_size: int, crops_per_image: int, augment: bool
+        self, epoch: int, seed: int, batch_size: int, crops_per_image: int, augment: Augmentation
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield the batches of one epoch, which depend on (seed, epoch) alone.
 

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from metastructure.errors import ConfigError
 
 
+Augmentation = Literal["dihedral", "mirror", "none"]
+
+
 class TrainingSettings(BaseModel):
     """How a network is trained.
 
@@ -21,8 +24,9 @@ class TrainingSettings(BaseModel):
     crop_px : int
         Side of the square crops; smaller images are padded, their padding is IGNORE.
     crops_per_image : int
-    augment : bool
-        Flips and right-angle turns, all eight equally likely.
+    augment : "dihedral", "mirror" or "none"
+        ``dihedral``: flips and right-angle turns, all eight equally likely, for images without an up side;
+        ``mirror``: left and right only, for scenes.
     loss : str
         ``cross_entropy``: of one logit for two classes, of C logits for more.
     optimizer : "adamw" or "sgd"
@@ -42,7 +46,7 @@ class TrainingSettings(BaseModel):
     batch_size: Annotated[int, Field(ge=1)] = 16
     crop_px: Annotated[int, Field(ge=8)] = 128
     crops_per_image: Annotated[int, Field(ge=1)] = 1
-    augment: bool = True
+    augment: Augmentation = "dihedral"
     loss: Literal["cross_entropy"] = "cross_entropy"
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3

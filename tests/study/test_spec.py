@@ -1,0 +1,94 @@
+"""Study files: what is written is what is meant, identities follow it, mistakes are told in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from metastructure.errors import ConfigError
+from metastructure.study import RunSpec, StudySpec, load_study
+
+
+def test_the_grid_has_every_combination_once(study: StudySpec) -> None:
+    runs = list(study.runs())
+    assert [(run.noise, run.seed) for run in runs] == [("clean", 0), ("flip:0.3", 0), ("clean", 1), ("flip:0.3", 1)]
+    assert len({run.identity for run in runs}) == 4
+
+
+def test_identity_is_pinned(study: StudySpec) -> None:
+    # Records on disk are found by this number. If it changes, raise IDENTITY_FORMAT and say so in the changelog.
+    assert next(study.runs()).identity == "14e23fcf66f260d6"
+
+
+def _identity(study: StudySpec, **changes: object) -> str:
+    return RunSpec.model_validate(next(study.runs()).model_dump() | changes).identity
+
+
+def test_identity_follows_what_the_result_depends_on(study: StudySpec) -> None:
+    base = _identity(study)
+    others = [
+        _identity(study, seed=5),
+        _identity(study, noise="flip:0.31"),
+        _identity(study, data_name="other"),
+        _identity(study, network={"name": "unet"}),
+        _identity(study, training={"epochs": 3}),
+        _identity(study, data={"generate": {"kind": "mito"}}),
+    ]
+    assert len({base, *others}) == 7
+
+
+def test_identity_does_not_follow_paths_or_spelling(study: StudySpec) -> None:
+    here, there = ({"folder": path, "num_classes": 2} for path in ("/a", "/b"))
+    assert _identity(study, data=here) == _identity(study, data=there)
+    assert _identity(study, noise="flip: 0.30") == _identity(study, noise={"family": "flip", "rate": 0.3})
+
+
+def test_folders_are_relative_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("name: s\ndata: {a: ../x, b: {folder: /y}}\nnoises: [clean]\n", encoding="utf-8")
+    study = load_study(tmp_path / "s.yaml")
+    assert study.data["a"].folder == (tmp_path / ".." / "x").resolve()
+    assert study.data["b"].folder == Path("/y")
+
+
+MISTAKES = {
+    "noises: [clean]": "data: field required",
+    "nam: s": r"unknown key 'nam'; known keys: name, description, data, noises, networks, training, seeds",
+    "training: {epoch: 3}": r"unknown key 'training\.epoch'; known keys: epochs, batch_size",
+    "training: {epochs: 0}": r"training\.epochs: input should be greater than or equal to 1",
+    "noises: [flop]": r"noises\.0: noise 'flop', at 'flop' \(column 1\): unknown noise; did you mean 'flip'\?",
+    "noises: [clean, clean]": "noises lists 'clean' twice",
+    "networks: [vnet]": r"networks\.0: unknown network 'vnet'; known: residual_unet, unet",
+    "data: {a: {generate: {kind: nucleus}}}": r"data\.a\.generate: unknown kind 'nucleus'; known: er, mito, nuc, street",
+    "data: {a: {}}": r"data\.a: give a data set either a folder or generate settings",
+    "data: {a: {generate: {kind: nuc, size: 3}}}": r"unknown key 'data\.a\.generate\.size'; known keys: kind, train",
+    "seeds: [-1]": r"seeds\.0: input should be greater than or equal to 0",
+    "name: a/b": "name: string should match pattern",
+    "noises: [": "not valid YAML",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_mistakes_are_told_in_one_line_with_the_file(tmp_path: Path, line: str) -> None:
+    content = {"name": "name: s", "data": "data: {a: /x}", "noises": "noises: [clean]"}
+    key = line.partition(":")[0]
+    content[key] = line
+    if line == "noises: [clean]":
+        del content["data"]
+    path = tmp_path / "s.yaml"
+    path.write_text("\n".join(content.values()), encoding="utf-8")
+    with pytest.raises(ConfigError, match=MISTAKES[line]) as caught:
+        load_study(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_or_empty_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such study file"):
+        load_study(tmp_path / "none.yaml")
+    (tmp_path / "s.yaml").write_text("", encoding="utf-8")
+    with pytest.raises(ConfigError, match="a study is a mapping with the keys name"):
+        load_study(tmp_path / "s.yaml")
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "studies").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_study_in_the_repository_is_valid(path: Path) -> None:
+    assert load_study(path).name == path.stem

@@ -1,0 +1,227 @@
+"""A study end to end: resumed, never recomputed, honest about data that changed, and its table."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metastructure.data.files import save_image
+from metastructure.errors import ConfigError, DataError, RunError
+from metastructure.study import (
+    Progress,
+    RunRecord,
+    RunSpec,
+    SerialEngine,
+    Store,
+    StudySpec,
+    get_status,
+    make_table,
+    run_study,
+    to_markdown,
+    to_text,
+)
+from metastructure.study.page import write_study_page
+from metastructure.study.table import COLUMNS, format_table
+from metastructure.training import Machine
+from metastructure.training import loop as loop_module
+
+ENGINE = SerialEngine(Machine(device="cpu", threads=1))
+
+
+class Listener(Progress):
+    """Remembers what it hears, and stops the study on demand."""
+
+    def __init__(self, stop_in_run: int | None = None) -> None:
+        self.started: list[str] = []
+        self.done: list[str] = []
+        self.stop_in_run = stop_in_run
+
+    def run_started(self, run: RunSpec) -> None:
+        self.started.append(run.title)
+
+    def epoch_done(self, run: RunSpec, epochs_done: int, loss: float) -> None:
+        if len(self.started) == self.stop_in_run:
+            raise KeyboardInterrupt
+
+    def run_done(self, run: RunSpec, record: RunRecord) -> None:
+        self.done.append(run.title)
+
+
+def _comparable(record: RunRecord) -> dict[str, object]:
+    return record.model_dump(exclude={"seconds", "epoch_seconds", "finished"})
+
+
+def test_interrupted_and_resumed_equals_undisturbed(
+    tmp_path: Path, study: StudySpec, finished: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "CHECKPOINT_INTERVAL_S", 0.0)
+    straight = finished.load_done(study)
+    store = Store(tmp_path / "stopped")
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, store, ENGINE, Listener(stop_in_run=2))
+    status = get_status(study, store)
+    assert [len(status.done), len(status.started), len(status.missing)] == [1, 1, 2]
+    second = Listener()
+    resumed = run_study(study, store, ENGINE, second)
+    assert len(second.done) == 3
+    assert [_comparable(record) for record in resumed] == [_comparable(record) for record in straight]
+
+    third = Listener()
+    run_study(study, store, ENGINE, third)
+    assert third.started == [], "a finished run must not be computed again"
+    leftovers = [path.name for path in (tmp_path / "stopped").rglob("*") if path.name.startswith(".")]
+    assert leftovers == []
+    assert not list(store.root.rglob("checkpoint.pt"))
+
+
+def test_a_record_says_what_was_done(study: StudySpec, finished: Store) -> None:
+    records = finished.load_done(study)
+    clean, flipped = records[:2]
+    assert clean.noise.changed_rate == 0
+    assert flipped.noise.changed_rate == pytest.approx(0.3, abs=0.03)
+    assert sum(map(sum, flipped.noise.table)) == 4 * 32 * 40
+    assert np.asarray(clean.test.tables).sum() == 3 * 32 * 40
+    assert clean.test.ids == sorted(clean.test.ids)
+    assert clean.threshold is not None
+    assert 0 < clean.threshold < 1
+    assert clean.data_fingerprint == flipped.data_fingerprint
+    assert RunRecord.model_validate_json(clean.model_dump_json()) == clean
+
+
+def test_noise_is_fixed_by_seed_and_item_and_the_start_by_the_seed(
+    tmp_path: Path, study: StudySpec, finished: Store
+) -> None:
+    records = finished.load_done(study)
+    by_key = {(record.spec.noise, record.spec.seed): record for record in records}
+    assert by_key["flip:0.3", 0].noise.table != by_key["flip:0.3", 1].noise.table
+    alone = run_study(study.model_copy(update={"noises": ("flip:0.3",), "seeds": (1,)}), Store(tmp_path / "b"), ENGINE)
+    assert _comparable(alone[0]) == _comparable(by_key["flip:0.3", 1]), "runs must not depend on each other"
+
+
+def test_data_that_changed_is_refused(tmp_path: Path, study: StudySpec) -> None:
+    store = Store(tmp_path / "store")
+    run_study(study.model_copy(update={"seeds": (0,)}), store, ENGINE)
+    label = next((store.root / "data" / "blobs" / "train" / "labels").glob("*.png"))
+    save_image(label, np.ones((32, 40), np.uint8))
+    with pytest.raises(DataError, match="'blobs' changed since earlier runs of this study"):
+        run_study(study, store, ENGINE)
+
+
+def test_a_run_that_fails_is_reported_and_the_others_go_on(tmp_path: Path, study: StudySpec) -> None:
+    wild = study.training.model_copy(update={"optimizer": "sgd", "learning_rate": 1e12, "schedule": "constant"})
+    listener = Listener()
+    broken = study.model_copy(update={"training": wild, "seeds": (0,)})
+    with pytest.raises(RunError, match=r"2 of 2 runs failed; the first: blobs · clean .* diverged"):
+        run_study(broken, Store(tmp_path), ENGINE, listener)
+    assert len(listener.started) == 2
+
+
+def test_a_noise_that_does_not_fit_the_classes_stops_at_once(tmp_path: Path, study: StudySpec) -> None:
+    three = study.model_copy(update={"noises": ("matrix:[[0.8,0.1,0.1],[0,1,0],[0,0,1]]",)})
+    with pytest.raises(ConfigError, match=r"blobs · matrix.*3 rows but the labels have 2 classes"):
+        run_study(three, Store(tmp_path), ENGINE)
+
+
+def test_labels_that_are_all_ignore_cannot_be_trained_on(tmp_path: Path, study: StudySpec) -> None:
+    nothing = study.model_copy(update={"noises": ("sample:0,fill=ignore",), "seeds": (0,)})
+    with pytest.raises(RunError, match="every training pixel is IGNORE"):
+        run_study(nothing, Store(tmp_path), ENGINE)
+
+
+def test_a_damaged_record_is_named(tmp_path: Path, study: StudySpec, finished: Store) -> None:
+    shutil.copytree(finished.root, tmp_path / "copy")
+    store = Store(tmp_path / "copy")
+    path = store.folder(next(study.runs())) / "record.json"
+    path.write_text(path.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    with pytest.raises(RunError, match=r"record\.json: this record is damaged .* delete its folder"):
+        store.load_done(study)
+
+
+def test_many_classes(tmp_path: Path, study: StudySpec) -> None:
+    streets = study.model_validate(
+        study.model_dump()
+        | {"data": {"street": {"generate": {"kind": "street", "train": 2, "val": 1, "test": 2, "height": 32}}}}
+        | {"noises": ["clean", "flip:0.5"], "seeds": [0]}
+    )
+    table = make_table(run_study(streets, Store(tmp_path), ENGINE))
+    assert table["metric"].tolist() == ["miou", "miou"]
+    assert table["changed"].iloc[1] == pytest.approx(50, abs=3)
+    assert table["auc"].isna().all()
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def _record(base: RunRecord, noise: str, seed: int, tables: list[list[list[int]]]) -> RunRecord:
+    spec = base.spec.model_copy(update={"noise": noise, "seed": seed})
+    test = base.test.model_copy(update={"tables": tables, "ids": [f"t{index}" for index in range(len(tables))]})
+    return base.model_copy(update={"spec": spec, "test": test})
+
+
+def test_table_by_hand(study: StudySpec, finished: Store) -> None:
+    base = finished.load_done(study)[0]
+    # per-image Dice: clean 2*6/(2*6+0+0) = 1 and 2*4/(8+2) = 0.8; flipped 2*3/(6+2) = 0.75 and 2*1/(2+2) = 0.5
+    clean = _record(base, "clean", 0, [[[4, 0], [0, 6]], [[4, 1], [1, 4]]])
+    flipped = _record(base, "flip:0.3", 0, [[[5, 1], [1, 3]], [[7, 1], [1, 1]]])
+    table = make_table([clean, flipped]).set_index("noise")
+    assert list(make_table([clean]).columns) == list(COLUMNS)
+    assert table.loc["clean", "score"] == pytest.approx(90)
+    assert table.loc["flip:0.3", "score"] == pytest.approx(62.5)
+    assert table.loc["flip:0.3", "difference"] == pytest.approx(-27.5)
+    assert table.loc["flip:0.3", "pooled_dice"] == pytest.approx(100 * 2 * 4 / (8 + 4))
+    assert table.loc["flip:0.3", "accuracy"] == pytest.approx(80)
+    assert np.isnan(table.loc["clean", "difference"])
+    # resampling two images gives only the pairs (a,a), (a,b), (b,b): the interval spans both images
+    assert table.loc["flip:0.3", "low"] == pytest.approx(50)
+    assert table.loc["flip:0.3", "high"] == pytest.approx(75)
+    assert table.loc["flip:0.3", "difference_low"] == pytest.approx(-30)
+    assert table.loc["flip:0.3", "difference_high"] == pytest.approx(-25)
+
+
+def test_differences_pair_the_seeds_that_both_have(study: StudySpec, finished: Store) -> None:
+    base = finished.load_done(study)[0]
+    perfect, empty = [[[4, 0], [0, 6]]], [[[4, 0], [6, 0]]]
+    half = [[[4, 0], [4, 2]]]  # Dice 0.5
+    records = [
+        _record(base, "clean", 0, perfect),
+        _record(base, "flip:0.3", 0, half),
+        _record(base, "flip:0.3", 1, empty),
+    ]
+    row = make_table(records).set_index("noise").loc["flip:0.3"]
+    assert row["score"] == pytest.approx(25)
+    assert row["difference"] == pytest.approx(-50)
+
+
+def test_texts(study: StudySpec, finished: Store) -> None:
+    table = make_table(finished.load_done(study))
+    header, clean, flipped = format_table(table)
+    assert header[:3] == ["label", "changed %", "Dice [95 %]"]
+    assert clean[0] == "clean"
+    assert clean[3] == "–"
+    assert 25 < float(flipped[1]) < 35
+    assert to_markdown(table).splitlines()[1].count("---") == len(header)
+    assert max(map(len, to_text(table).splitlines())) <= 80
+
+
+def test_page(tmp_path: Path, study: StudySpec, finished: Store) -> None:
+    page_path = tmp_path / "page.html"
+    with pytest.raises(RunError, match="no run of study 'tiny' is done"):
+        write_study_page(study, Store(tmp_path / "empty"), page_path)
+    write_study_page(study.model_copy(update={"seeds": (0, 1, 2)}), finished, page_path, "metastructure study run x")
+    page = page_path.read_text(encoding="utf-8")
+    assert "4 of 6 runs are done" in page
+    assert "metastructure study run x" in page
+    assert page.count("data:image/png;base64,") == 3 * (2 + 2 * 2)
+    assert "<svg" in page
+    addresses = set(re.findall(r"https?://[^\"'<> ]+", page))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}, "names of formats, not links"
+    assert not re.search(r"<(script|link|iframe)[^>]+(src|href)=\"(?!data:)", page)
+
+
+def test_the_store_is_plain_json(study: StudySpec, finished: Store) -> None:
+    assert json.loads((finished.root / "study.json").read_text(encoding="utf-8"))["name"] == "tiny"
+    samples = finished.load_samples(next(study.runs()))
+    assert samples["image_0"].shape == samples["truth_0"].shape == samples["prediction_0"].shape == (32, 40)
