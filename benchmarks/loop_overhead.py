@@ -43,9 +43,7 @@ def time_ours(store: PixelStore, settings: TrainingSettings, folder: Path, round
 def time_bare(batches: list[tuple[torch.Tensor, torch.Tensor]], settings: TrainingSettings) -> float:
     """Return the seconds of one epoch of the shortest loop that trains the same network."""
     network = build_network(NetworkSpec(name="residual_unet"), 1, 2).to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     started = time.perf_counter()
     for images, targets in batches:
         optimizer.zero_grad()

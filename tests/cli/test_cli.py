@@ -24,6 +24,7 @@ def _run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
     [
         (),
         ("demo",),
+        ("corrupt",),
         ("study",),
         ("study", "run"),
         ("study", "status"),

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from metastructure.data.summary import summarise_folder
-from metastructure.study import SerialEngine, Store, StudySpec, make_table, run_study
-from metastructure.study.run import corrupt_split
 from metastructure.contingency import changed_rate, contingency_table
 from metastructure.data.folder import load_dataset
+from metastructure.data.summary import summarise_folder
 from metastructure.noise import parse_noise
+from metastructure.study import SerialEngine, Store, StudySpec, make_table, run_study
+from metastructure.study.run import corrupt_split
 from metastructure.training import Machine
 
 pytestmark = pytest.mark.realdata
@@ -45,9 +45,7 @@ def test_noise_on_real_labels_changes_what_it_says(real_data: Path) -> None:
         assert changed_rate(table) == pytest.approx(expected, abs=1.5e-3)
 
 
-def test_clean_labels_teach_more_than_moved_boundaries_and_random_ones_nothing(
-    real_data: Path, tmp_path: Path
-) -> None:
+def test_clean_labels_teach_more_than_moved_boundaries_and_random_ones_nothing(real_data: Path, tmp_path: Path) -> None:
     folder = _link_subset(real_data / "nuc", tmp_path / "nuc")
     study = StudySpec.model_validate(
         {

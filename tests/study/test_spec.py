@@ -16,7 +16,7 @@ def test_the_grid_has_every_combination_once(study: StudySpec) -> None:
 
 def test_identity_is_pinned(study: StudySpec) -> None:
     # Records on disk are found by this number. If it changes, raise IDENTITY_FORMAT and say so in the changelog.
-    assert next(study.runs()).identity == "14e23fcf66f260d6"
+    assert next(study.runs()).identity == "1434850066ca8b2f"
 
 
 def _identity(study: StudySpec, **changes: object) -> str:
@@ -32,8 +32,16 @@ def test_identity_follows_what_the_result_depends_on(study: StudySpec) -> None:
         _identity(study, network={"name": "unet"}),
         _identity(study, training={"epochs": 3}),
         _identity(study, data={"generate": {"kind": "mito"}}),
+        _identity(study, draw="online"),
     ]
-    assert len({base, *others}) == 7
+    assert len({base, *others}) == 8
+
+
+def test_a_field_at_its_default_does_not_change_an_identity(study: StudySpec) -> None:
+    # so that a field added later, with a default, keeps the records of today
+    assert _identity(study, draw="fixed", training={"epochs": 2, "batch_size": 2, "crop_px": 32}) == _identity(
+        study, training={"epochs": 2, "batch_size": 2, "crop_px": 32, "augment": "dihedral", "precision": "32-true"}
+    )
 
 
 def test_identity_does_not_follow_paths_or_spelling(study: StudySpec) -> None:
@@ -51,7 +59,7 @@ def test_folders_are_relative_to_the_file(tmp_path: Path) -> None:
 
 MISTAKES = {
     "noises: [clean]": "data: field required",
-    "nam: s": r"unknown key 'nam'; known keys: name, description, data, noises, networks, training, seeds",
+    "nam: s": r"unknown key 'nam'; known keys: name, description, data, noises, networks, training, seeds, draw",
     "training: {epoch: 3}": r"unknown key 'training\.epoch'; known keys: epochs, batch_size",
     "training: {epochs: 0}": r"training\.epochs: input should be greater than or equal to 1",
     "noises: [flop]": r"noises\.0: noise 'flop', at 'flop' \(column 1\): unknown noise; did you mean 'flip'\?",

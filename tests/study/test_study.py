@@ -10,6 +10,7 @@ import pytest
 
 from metastructure.data.files import save_image
 from metastructure.errors import ConfigError, DataError, RunError
+from metastructure.noise import parse_noise
 from metastructure.study import (
     Progress,
     RunRecord,
@@ -24,6 +25,7 @@ from metastructure.study import (
     to_text,
 )
 from metastructure.study.page import write_study_page
+from metastructure.study.run import corrupt_split, load_data
 from metastructure.study.table import COLUMNS, format_table
 from metastructure.training import Machine
 from metastructure.training import loop as loop_module
@@ -99,6 +101,21 @@ def test_noise_is_fixed_by_seed_and_item_and_the_start_by_the_seed(
     assert by_key["flip:0.3", 0].noise.table != by_key["flip:0.3", 1].noise.table
     alone = run_study(study.model_copy(update={"noises": ("flip:0.3",), "seeds": (1,)}), Store(tmp_path / "b"), ENGINE)
     assert _comparable(alone[0]) == _comparable(by_key["flip:0.3", 1]), "runs must not depend on each other"
+
+
+def test_online_draws_differ_from_the_fixed_one_and_are_repeatable(
+    tmp_path: Path, study: StudySpec, finished: Store
+) -> None:
+    online = study.model_copy(update={"draw": "online", "noises": ("flip:0.3",), "seeds": (0,)})
+    first, second = (run_study(online, Store(tmp_path / name), ENGINE)[0] for name in ("a", "b"))
+    assert _comparable(first) == _comparable(second)
+    fixed = finished.load(list(study.runs())[1])
+    assert fixed.spec.noise == "flip:0.3"
+    assert first.identity != fixed.identity
+    assert first.loss != fixed.loss
+    labels = load_data("blobs", study.data["blobs"], tmp_path / "data").splits["train"]
+    draws = [corrupt_split(labels, parse_noise("flip:0.3"), 0, 2, epoch)[0] for epoch in (None, 0, 1)]
+    assert len({draw.tobytes() for draw in draws}) == 3
 
 
 def test_data_that_changed_is_refused(tmp_path: Path, study: StudySpec) -> None:

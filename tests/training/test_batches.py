@@ -93,3 +93,13 @@ def test_an_epoch_visits_every_image_equally_often_and_depends_on_seed_and_numbe
 def test_labels_and_images_must_pair() -> None:
     with pytest.raises(ValueError, match="one label an image"):
         PixelStore([np.zeros((1, 8, 8), np.float32)], [], SIZE)
+    with pytest.raises(ValueError, match="size of its image"):
+        PixelStore([np.zeros((1, 9, 8), np.float32)], [np.zeros((8, 9), np.uint8)], SIZE)
+
+
+def test_labels_can_be_replaced() -> None:
+    store, _ = _store([(5, 20), (9, 9)])
+    store.replace_labels([np.full((5, 20), 2, np.int32), np.full((9, 9), 1, np.int32)])
+    _, labels = store.crops(torch.tensor([0, 1]), torch.Generator(), augment="none")
+    assert labels[0].unique().tolist() == [2, IGNORE]
+    assert labels[1].unique().tolist() == [1]

@@ -79,6 +79,28 @@ def test_same_seed_same_weights_other_seed_others() -> None:
     assert not all(torch.equal(a, b) for a, b in zip(_weights(first), _weights(third), strict=True))
 
 
+def test_labels_are_redrawn_each_epoch_and_after_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "CHECKPOINT_INTERVAL_S", 0.0)
+    asked: list[int] = []
+
+    def redraw(epoch: int) -> list[np.ndarray]:
+        asked.append(epoch)
+        return [np.full((20, 24), epoch % 2, np.uint8) for _ in range(6)]
+
+    def interrupt(epoch: int, loss: float) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "c.pt"
+    with pytest.raises(KeyboardInterrupt):
+        _train(_network(), checkpoint=path, redraw=redraw, on_epoch=interrupt)
+    resumed, straight = _network(), _network()
+    _train(resumed, checkpoint=path, redraw=redraw)
+    assert asked == [0, 1, 2, 3]
+    _train(straight, redraw=redraw)
+    assert all(torch.equal(a, b) for a, b in zip(_weights(straight), _weights(resumed), strict=True))
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_module, "CHECKPOINT_INTERVAL_S", 0.0)
     _train(_network(), checkpoint=tmp_path / "c.pt", identity="a")

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from metastructure.cli import data, demo, study
+from metastructure.cli import corrupt, data, demo, study
 from metastructure.errors import ConfigError, DataError, MetastructureError
 
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -24,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(demo.demo)
+app.command()(corrupt.corrupt)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 

@@ -47,9 +47,7 @@ class SerialEngine(Engine):
                 store.claim_data(run.data_name, loaded[1].fingerprint)
             progress.run_started(run)
             try:
-                record = execute_run(
-                    run, loaded[1], store, self.machine, functools.partial(progress.epoch_done, run)
-                )
+                record = execute_run(run, loaded[1], store, self.machine, functools.partial(progress.epoch_done, run))
             except RunError as error:
                 failures.append(error)
                 progress.run_failed(run, error)

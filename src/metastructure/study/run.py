@@ -4,6 +4,7 @@
 """
 
 import datetime
+import functools
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -22,8 +23,8 @@ from metastructure.errors import ConfigError, MetastructureError, RunError
 from metastructure.label import IGNORE, LabelArray
 from metastructure.metrics import ScoreHistogram
 from metastructure.networks import build_network
-from metastructure.noise import NoiseModel, parse_noise
-from metastructure.rng import derive_seed, generator
+from metastructure.noise import NoiseModel, corrupt, parse_noise
+from metastructure.rng import derive_seed
 from metastructure.study.record import Evaluation, NoiseSummary, RunRecord
 from metastructure.study.spec import DataSpec, RunSpec
 from metastructure.study.store import Samples, Store
@@ -52,11 +53,13 @@ def load_data(name: str, spec: DataSpec, cache: Path) -> Dataset:
     return load_dataset(folder, spec.num_classes)
 
 
-def corrupt_split(split: Split, noise: NoiseModel, seed: int, num_classes: int) -> list[LabelArray]:
-    """Return the noisy labels of a split; each depends on (noise, seed, its id) alone."""
+def corrupt_split(
+    split: Split, noise: NoiseModel, seed: int, num_classes: int, epoch: int | None = None
+) -> list[LabelArray]:
+    """Return the noisy labels of a split; each depends on (noise, seed, its id) alone, and on the epoch if given."""
     try:
         return [
-            noise(label, generator(seed, item, "noise"), num_classes)
+            corrupt(label, noise, seed=seed, item=item, epoch=epoch, num_classes=num_classes)
             for item, label in zip(split.ids, split.labels, strict=True)
         ]
     except ValueError as error:
@@ -108,7 +111,8 @@ def _execute(
     fabric = machine.fabric(run.training.precision)
     noise = parse_noise(run.noise)
     clean = data.splits["train"]
-    noisy = corrupt_split(clean, noise, run.seed, C)
+    redraw = functools.partial(corrupt_split, clean, noise, run.seed, C) if run.draw == "online" else None
+    noisy = redraw(0) if redraw else corrupt_split(clean, noise, run.seed, C)
     if all((label == IGNORE).all() for label in noisy):
         raise RunError("every training pixel is IGNORE; there is nothing to learn from.")
 
@@ -123,6 +127,7 @@ def _execute(
         fabric=fabric,
         checkpoint=store.checkpoint(run),
         identity=run.identity,
+        redraw=redraw,
         on_epoch=on_epoch,
     )
 
@@ -216,9 +221,8 @@ def _sample_images(
         prediction = probabilities.argmax(0) if threshold is None else probabilities[1] >= threshold
         samples[f"image_{place}"] = split.images[index]
         samples[f"truth_{place}"] = truth.astype(np.uint8)
-        samples[f"noisy_{place}"] = noise(truth, generator(seed, split.ids[index], "noise"), num_classes).astype(
-            np.uint8
-        )
+        noisy = corrupt(truth, noise, seed=seed, item=split.ids[index], num_classes=num_classes)
+        samples[f"noisy_{place}"] = noisy.astype(np.uint8)
         samples[f"prediction_{place}"] = prediction.astype(np.uint8)
     return samples
 

@@ -19,7 +19,12 @@ from metastructure.noise import parse_noise
 from metastructure.training.settings import TrainingSettings
 
 IDENTITY_FORMAT = 1
-"""Raised when the meaning of a spec changes, so that old records are not taken for new ones."""
+"""Raised when the meaning of a spec changes (the default of a field, say), so that old records are not taken for new.
+
+Fields at their default are left out of the identity: a new field with a default keeps all old records valid.
+"""
+
+Draw = Literal["fixed", "online"]
 
 
 class GenerateSpec(BaseModel):
@@ -97,7 +102,7 @@ NoiseText = Annotated[str, BeforeValidator(_canonical_noise)]
 
 
 class RunSpec(BaseModel):
-    """One training and its evaluation."""
+    """One training and its evaluation; the fields are those of `StudySpec`, one of each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -107,11 +112,12 @@ class RunSpec(BaseModel):
     network: NetworkSpec
     training: TrainingSettings
     seed: Annotated[int, Field(ge=0)]
+    draw: Draw = "fixed"
 
     @property
     def identity(self) -> str:
         """The first 16 hexadecimal digits of SHA-256 over the canonical JSON of all that the result depends on."""
-        content = self.model_dump(mode="json", exclude={"data": {"folder"}})
+        content = self.model_dump(mode="json", exclude={"data": {"folder"}}, exclude_defaults=True)
         text = json.dumps({"format": IDENTITY_FORMAT, **content}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -136,6 +142,8 @@ class StudySpec(BaseModel):
     networks : list of NetworkSpec
     training : TrainingSettings
     seeds : list of int
+    draw : "fixed" or "online"
+        One noisy label an image, as published, or a new one each epoch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -147,6 +155,7 @@ class StudySpec(BaseModel):
     networks: Annotated[tuple[NetworkSpec, ...], Field(min_length=1)] = (NetworkSpec(name=DEFAULT_NETWORK),)
     training: TrainingSettings = TrainingSettings()
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    draw: Draw = "fixed"
 
     @model_validator(mode="after")
     def _check_repeats(self) -> "StudySpec":
@@ -163,7 +172,13 @@ class StudySpec(BaseModel):
                 for network in self.networks:
                     for noise in self.noises:
                         yield RunSpec(
-                            data_name=name, data=data, noise=noise, network=network, training=self.training, seed=seed
+                            data_name=name,
+                            data=data,
+                            noise=noise,
+                            network=network,
+                            training=self.training,
+                            seed=seed,
+                            draw=self.draw,
                         )
 
 

@@ -5,7 +5,7 @@ to end, so ragged data sets cost no padding; flips and right-angle turns are a c
 """
 
 from collections.abc import Iterator, Sequence
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 import numpy.typing as npt
@@ -44,18 +44,29 @@ class PixelStore:
     ) -> None:
         if not images or len(images) != len(labels):
             raise ValueError(f"Give one label an image, and at least one; got {len(images)} and {len(labels)}.")
-        self.crop_px = crop_px
-        padded = [_pad(image, label, crop_px) for image, label in zip(images, labels, strict=True)]
-        shapes = torch.tensor([label.shape for _, label in padded])
+        self.crop_px, self.device = crop_px, torch.device(device)
+        padded = [_pad_image(image, crop_px) for image in images]
+        shapes = torch.tensor([image.shape[1:] for image in padded])
         self.heights, self.widths = shapes.unbind(1)
         areas = self.heights * self.widths
         self.offsets = torch.cumsum(areas, 0) - areas
         K = images[0].shape[0]
-        self.pixels_PK = torch.from_numpy(np.concatenate([image.reshape(K, -1).T for image, _ in padded])).to(device)
-        self.labels_P = torch.from_numpy(
-            np.concatenate([label.reshape(-1).astype(np.uint8) for _, label in padded])
-        ).to(device)
-        self.device = torch.device(device)
+        self.pixels_PK = torch.from_numpy(np.concatenate([image.reshape(K, -1).T for image in padded])).to(device)
+        self.replace_labels(labels)
+
+    def replace_labels(self, labels: Sequence[LabelArray]) -> None:
+        """Take other labels for the same images, as many and as large as the first ones.
+
+        Raises
+        ------
+        ValueError
+            If number or sizes differ.
+        """
+        padded = [_pad_label(label, self.crop_px) for label in labels]
+        if [label.shape for label in padded] != list(zip(self.heights.tolist(), self.widths.tolist(), strict=True)):
+            raise ValueError("Each label must have the size of its image.")
+        flat = np.concatenate([label.reshape(-1) for label in padded]).astype(np.uint8, copy=False)
+        self.labels_P = torch.from_numpy(flat).to(self.device)
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -115,12 +126,16 @@ def count_batches(num_images: int, batch_size: int, crops_per_image: int) -> int
     return -(-num_images * crops_per_image // batch_size)
 
 
-def _pad(image: npt.NDArray[np.float32], label: LabelArray, size: int) -> tuple[npt.NDArray[np.float32], LabelArray]:
-    below, right = max(0, size - label.shape[0]), max(0, size - label.shape[1])
-    if not below and not right:
-        return image, label
-    mode = "reflect" if min(label.shape) > 1 else "edge"
-    return (
-        np.pad(image, ((0, 0), (0, below), (0, right)), mode=mode),  # type: ignore[call-overload]
-        np.pad(label, ((0, below), (0, right)), constant_values=IGNORE),
-    )
+def _pad_image(image: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    below, right = _shortfall(image.shape[1:], size)
+    mode: Literal["reflect", "edge"] = "reflect" if min(image.shape[1:]) > 1 else "edge"
+    return np.pad(image, ((0, 0), (0, below), (0, right)), mode=mode)
+
+
+def _pad_label(label: LabelArray, size: int) -> LabelArray:
+    below, right = _shortfall(label.shape, size)
+    return np.pad(label, ((0, below), (0, right)), constant_values=IGNORE)
+
+
+def _shortfall(shape: tuple[int, ...], size: int) -> tuple[int, int]:
+    return max(0, size - shape[0]), max(0, size - shape[1])

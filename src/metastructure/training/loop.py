@@ -5,7 +5,7 @@ own number, so a training that was stopped and resumed ends with the same weight
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from metastructure.errors import RunError
+from metastructure.label import LabelArray
 from metastructure.rng import derive_seed
 from metastructure.training.batches import PixelStore, count_batches
 from metastructure.training.checkpoint import load_checkpoint, save_checkpoint
@@ -51,6 +52,7 @@ def train(
     fabric: Fabric,
     checkpoint: Path | None = None,
     identity: str = "",
+    redraw: Callable[[int], Sequence[LabelArray]] | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> History:
     """Train `network` in place and return what happened.
@@ -70,6 +72,8 @@ def train(
         Where to keep the state; if the file exists the training goes on from it.
     identity : str
         Written into the checkpoint and demanded when it is read.
+    redraw : callable, optional
+        ``redraw(epoch)`` gives new labels for that epoch, as many and as large as the store's.
     on_epoch : callable, optional
         ``on_epoch(epochs_done, mean_loss)`` after each epoch.
 
@@ -97,6 +101,8 @@ def train(
     for epoch in range(first_epoch, settings.epochs):
         started = time.monotonic()
         torch.manual_seed(derive_seed(seed, f"epoch {epoch}", "network"))
+        if redraw is not None:
+            store.replace_labels(redraw(epoch))
         total = torch.zeros((), device=fabric.device)
         batches = store.epoch(epoch, seed, settings.batch_size, settings.crops_per_image, settings.augment)
         for images_BKHW, labels_BHW in batches:

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from metastructure.errors import ConfigError
 
-
 Augmentation = Literal["dihedral", "mirror", "none"]
 
 
