@@ -96,7 +96,7 @@ def test_a_missing_file_and_nan_are_named(tmp_path: Path) -> None:
 
 def test_an_error_while_writing_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "old")
-    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a.txt") as temporary:
+    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a.txt") as temporary:  # noqa: PT012
         temporary.write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
     assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "old"

@@ -65,7 +65,7 @@ MISTAKES = {
     "noises: [flop]": r"noises\.0: noise 'flop', at 'flop' \(column 1\): unknown noise; did you mean 'flip'\?",
     "noises: [clean, clean]": "noises lists 'clean' twice",
     "networks: [vnet]": r"networks\.0: unknown network 'vnet'; known: residual_unet, unet",
-    "data: {a: {generate: {kind: nucleus}}}": r"data\.a\.generate: unknown kind 'nucleus'; known: er, mito, nuc, street",
+    "data: {a: {generate: {kind: nucleus}}}": "data.a.generate: unknown kind .nucleus.; known: er, mito, nuc, street",
     "data: {a: {}}": r"data\.a: give a data set either a folder or generate settings",
     "data: {a: {generate: {kind: nuc, size: 3}}}": r"unknown key 'data\.a\.generate\.size'; known keys: kind, train",
     "seeds: [-1]": r"seeds\.0: input should be greater than or equal to 0",

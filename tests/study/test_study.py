@@ -169,6 +169,17 @@ def test_many_classes(tmp_path: Path, study: StudySpec) -> None:
     assert table["auc"].isna().all()
 
 
+def test_one_small_image_a_split_and_labels_without_foreground(tmp_path: Path, study: StudySpec) -> None:
+    for split in ("train", "val", "test"):
+        save_image(tmp_path / "data" / split / "images" / "a.png", np.full((9, 20), 3, np.uint8))
+        save_image(tmp_path / "data" / split / "labels" / "a.png", np.zeros((9, 20), np.uint8))
+    spec = study.model_dump() | {"data": {"one": {"folder": str(tmp_path / "data"), "num_classes": 2}}, "seeds": [0]}
+    table = make_table(run_study(StudySpec.model_validate(spec), Store(tmp_path / "store"), ENGINE))
+    assert table["auc"].isna().all()
+    assert table["low"].isna().all()
+    assert "–" in to_text(table)
+
+
 # --- the table -------------------------------------------------------------------------------------------------------
 
 

@@ -68,7 +68,7 @@ def test_a_mirrored_crop_keeps_its_up_side() -> None:
 
 
 def test_small_images_are_padded_and_their_padding_is_ignored() -> None:
-    store, (image,) = _store([(5, 20)])
+    store, _ = _store([(5, 20)])
     crops, labels = store.crops(torch.zeros(20, dtype=torch.long), torch.Generator().manual_seed(0), augment="none")
     assert (labels[:, 5:] == IGNORE).all()
     assert (labels[:, :5] != IGNORE).all()

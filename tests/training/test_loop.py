@@ -12,13 +12,13 @@ from metastructure.training import History, Machine, PixelStore, TrainingSetting
 from metastructure.training import loop as loop_module
 
 FABRIC = Machine(device="cpu", threads=1).fabric()
-SETTINGS = TrainingSettings(epochs=4, batch_size=4, crop_px=16)
+SETTINGS = TrainingSettings(epochs=4, batch_size=4, crop_px=32)
 
 
 def _store() -> PixelStore:
     draw = np.random.default_rng(0)
-    labels = [(draw.random((20, 24)) < 0.4).astype(np.uint8) for _ in range(6)]
-    return PixelStore([label[None].astype(np.float32) * 2 - 1 for label in labels], labels, 16)
+    labels = [(draw.random((36, 40)) < 0.4).astype(np.uint8) for _ in range(6)]
+    return PixelStore([label[None].astype(np.float32) * 2 - 1 for label in labels], labels, 32)
 
 
 def _network() -> torch.nn.Module:
@@ -85,7 +85,7 @@ def test_labels_are_redrawn_each_epoch_and_after_a_resume(tmp_path: Path, monkey
 
     def redraw(epoch: int) -> list[np.ndarray]:
         asked.append(epoch)
-        return [np.full((20, 24), epoch % 2, np.uint8) for _ in range(6)]
+        return [np.full((36, 40), epoch % 2, np.uint8) for _ in range(6)]
 
     def interrupt(epoch: int, loss: float) -> None:
         if epoch == 2:
@@ -118,7 +118,7 @@ def test_divergence_stops_with_advice() -> None:
 
 
 def test_an_all_ignore_label_teaches_nothing_but_works() -> None:
-    store = PixelStore([np.ones((1, 20, 20), np.float32)], [np.full((20, 20), 255, np.uint8)], 16)
+    store = PixelStore([np.ones((1, 20, 20), np.float32)], [np.full((20, 20), 255, np.uint8)], 32)
     history = train(_network(), store, SETTINGS, seed=0, fabric=FABRIC)
     assert history.loss == [0.0] * 4
 

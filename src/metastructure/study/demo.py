@@ -28,7 +28,7 @@ NOISES = (
 
 def demo_study(seed: int = 0) -> StudySpec:
     """Return the demo as a study: nine kinds of labels of generated nuclei, one small network, one seed."""
-    generate = GenerateSpec(kind="nuc", train=96, val=16, test=32, height=160, width=160, seed=seed)
+    generate = GenerateSpec(kind="nuc", train=80, val=16, test=32, height=160, width=160, seed=seed)
     return StudySpec(
         name="demo",
         description="Networks do not learn the pixels of their labels but the structure behind them: labels with most "
@@ -37,7 +37,7 @@ def demo_study(seed: int = 0) -> StudySpec:
         data={"nuclei": DataSpec(generate=generate)},
         noises=NOISES,
         networks=(NetworkSpec(name="residual_unet"),),
-        training=TrainingSettings(epochs=16, batch_size=8, crop_px=128),
+        training=TrainingSettings(epochs=15, batch_size=8, crop_px=128),
         seeds=(seed,),
     )
 

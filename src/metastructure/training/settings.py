@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from metastructure.errors import ConfigError
 
+MIN_CROP_PX = 32
+"""Below it the deepest scale of a U-Net is one pixel, of which batch norm has no variance in a batch of one."""
+
 Augmentation = Literal["dihedral", "mirror", "none"]
 
 
@@ -21,7 +24,7 @@ class TrainingSettings(BaseModel):
         Passes over the training images, `crops_per_image` crops of each.
     batch_size : int
     crop_px : int
-        Side of the square crops; smaller images are padded, their padding is IGNORE.
+        Side of the square crops, at least 32; smaller images are padded, their padding is IGNORE.
     crops_per_image : int
     augment : "dihedral", "mirror" or "none"
         ``dihedral``: flips and right-angle turns, all eight equally likely, for images without an up side;
@@ -43,7 +46,7 @@ class TrainingSettings(BaseModel):
 
     epochs: Annotated[int, Field(ge=1)] = 20
     batch_size: Annotated[int, Field(ge=1)] = 16
-    crop_px: Annotated[int, Field(ge=8)] = 128
+    crop_px: Annotated[int, Field(ge=MIN_CROP_PX)] = 128
     crops_per_image: Annotated[int, Field(ge=1)] = 1
     augment: Augmentation = "dihedral"
     loss: Literal["cross_entropy"] = "cross_entropy"
