@@ -1,7 +1,7 @@
 """A folder of generated pictures, in splits, that can be stopped and continued at any file.
 
-Layout: ``OUT/SPLIT/{images,labels}/KIND_INDEX.png`` and ``OUT/dataset.json``. Indices run on over the splits,
-so no two splits share a picture. While the folder is being filled its settings lie in
+Layout: ``OUT/SPLIT/{images,labels}/KIND_INDEX.png`` (``.tif`` for 16-bit colour images) and ``OUT/dataset.json``.
+Indices run on over the splits, so no two splits share a picture. While the folder is being filled its settings lie in
 ``OUT/dataset.partial.json``, which becomes ``dataset.json`` at the end: a folder with neither file that is
 not empty is somebody else's, and is left alone.
 """
@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
+from metastructure.data.files import save_image, write_text
 from metastructure.data.synthetic.kinds import CLASS_NAMES, GENERATOR_VERSION, check_request, generate
 from metastructure.errors import DataError
 
@@ -42,7 +41,7 @@ def write_dataset(
     Parameters
     ----------
     kind, height, width, bit_depth, seed
-        As for `generate`. Streets are written with 8 bits only: PNG readers in Python hold colour at 8 bits.
+        As for `generate`. Images are PNG, but 16-bit colour is TIFF.
     out : path
         The folder: new, empty, or begun or finished by an earlier call with the same settings. Files that
         exist are kept as they are.
@@ -76,28 +75,26 @@ def write_dataset(
     """
     check_request(kind, height, width, bit_depth)
     _check_counts(counts)
-    if kind == "street" and bit_depth == 16:
-        raise ValueError(
-            "bit_depth must be 8 for a folder of street pictures, as PNG colour is read at 8 bits; got 16."
-        )
     if seed < 0:
         raise ValueError(f"seed must be at least 0; got {seed}.")
 
     folder = Path(out)
     settings = _describe(kind, counts, height, width, bit_depth, seed)
     _claim(folder, settings)
+    # PNG readers in Python hold colour at 8 bits
+    suffix = ".tif" if kind == "street" and bit_depth == 16 else ".png"
     total, index = sum(counts.values()), 0
     for split, count in counts.items():
         images, labels = folder / split / "images", folder / split / "labels"
         images.mkdir(parents=True, exist_ok=True)
         labels.mkdir(parents=True, exist_ok=True)
         for _ in range(count):
-            name = f"{kind}_{index:05d}.png"
-            missing = [path for path in (images / name, labels / name) if not path.exists()]
-            if missing:
+            name = f"{kind}_{index:05d}"
+            image_path, label_path = images / f"{name}{suffix}", labels / f"{name}.png"
+            if not (image_path.exists() and label_path.exists()):
                 image, label = generate(kind, seed=seed, index=index, height=height, width=width, bit_depth=bit_depth)
-                for path in missing:
-                    _write_png(path, image if path.parent == images else label)
+                save_image(image_path, image)
+                save_image(label_path, label)
             index += 1
             if on_item is not None:
                 on_item(index, total)
@@ -151,7 +148,7 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
                 "give a new or empty folder."
             )
         text = json.dumps(settings, indent=2) + "\n"
-        _write_atomically(folder / PARTIAL_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+        write_text(folder / PARTIAL_FILE, text)
 
 
 def _compare(path: Path, settings: dict[str, Any]) -> None:
@@ -168,16 +165,3 @@ def _compare(path: Path, settings: dict[str, Any]) -> None:
             f"{path} was written with {key} {json.dumps(found.get(key))}, not {json.dumps(settings[key])}; "
             "ask for the same settings to continue it, or give another folder."
         )
-
-
-def _write_png(path: Path, picture: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> None:
-    _write_atomically(path, lambda temporary: Image.fromarray(picture).save(temporary, format="PNG"))
-
-
-def _write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
