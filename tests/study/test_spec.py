@@ -15,7 +15,7 @@ def test_the_grid_has_every_combination_once(study: StudySpec) -> None:
 
 
 def test_identity_is_pinned(study: StudySpec) -> None:
-    # Records on disk are found by this number. If it changes, raise IDENTITY_FORMAT and say so in the changelog.
+    # Records on disk are found by this number. If it changes, raise IDENTITY_FORMAT and say why in docs/decisions.
     assert next(study.runs()).identity == "1434850066ca8b2f"
 
 

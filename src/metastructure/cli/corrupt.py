@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from metastructure.cli.options import JsonOption
+from metastructure.cli.progress import show_progress
 
 
 def corrupt(
@@ -43,13 +44,9 @@ def corrupt(
 
 
 def _write(labels: Path, out: Path, noise: str, seed: int, classes: int | None, jobs: int, as_json: bool) -> None:
-    from rich.console import Console
-    from rich.progress import Progress
-
     from metastructure.data.corrupt import corrupt_folder
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("corrupting", total=None)
+    with show_progress("corrupting") as on_item:
         manifest = corrupt_folder(
             labels,
             out,
@@ -57,7 +54,7 @@ def _write(labels: Path, out: Path, noise: str, seed: int, classes: int | None, 
             seed=seed,
             num_classes=classes,
             jobs=jobs,
-            on_item=lambda done, total: progress.update(task, completed=done, total=total),
+            on_item=on_item,
         )
     if as_json:
         print(manifest.model_dump_json(indent=1))
@@ -71,18 +68,14 @@ def _write(labels: Path, out: Path, noise: str, seed: int, classes: int | None, 
 def _check(manifest: Path, labels: Path | None, jobs: int, as_json: bool) -> None:
     import json
 
-    from rich.console import Console
-    from rich.progress import Progress
-
     from metastructure.data.corrupt import check_manifest
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("checking", total=None)
+    with show_progress("checking") as on_item:
         problems = check_manifest(
             manifest,
             labels,
             jobs=jobs,
-            on_item=lambda done, total: progress.update(task, completed=done, total=total),
+            on_item=on_item,
         )
     if as_json:
         print(json.dumps({"manifest": str(manifest), "problems": problems}, indent=1))

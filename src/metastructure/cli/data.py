@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from metastructure.cli.options import JsonOption
+from metastructure.cli.progress import show_progress
 
 app = typer.Typer(help="Generate data sets, and check folders.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -24,14 +25,10 @@ def generate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
 ) -> None:
     """Write a generated data set with perfect labels; an interrupted call goes on where it stopped."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from metastructure.data.synthetic.folder import write_dataset
     from metastructure.errors import ConfigError
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(f"generating {kind}")
+    with show_progress(f"generating {kind}") as on_item:
         try:
             write_dataset(
                 kind,
@@ -41,7 +38,7 @@ def generate(
                 width=width or size,
                 bit_depth=bits,
                 seed=seed,
-                on_item=lambda done, total: progress.update(task, completed=done, total=total),
+                on_item=on_item,
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
@@ -55,16 +52,10 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Read every file of a data set and say what it holds, or what is wrong with it."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from metastructure.data.summary import summarise_folder
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("reading")
-        summary = summarise_folder(
-            folder, classes, on_item=lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    with show_progress("reading") as on_item:
+        summary = summarise_folder(folder, classes, on_item=on_item)
     if as_json:
         print(json.dumps(summary.as_dict(), indent=1))
     else:
