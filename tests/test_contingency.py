@@ -63,3 +63,9 @@ def test_the_error_says_which_label_is_wrong():
 def test_changed_rate_by_hand_and_empty():
     assert changed_rate(np.array([[5, 2], [1, 2]])) == 0.3
     assert math.isnan(changed_rate(np.zeros((2, 2), dtype=int)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.int64, np.uint64])
+def test_every_integer_type_counts_alike(dtype: type) -> None:
+    clean, other = (np.array(rows, dtype) for rows in ([[0, 1, 2, 255]], [[0, 2, 2, 1]]))
+    assert contingency_table(clean, other).tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1]]

@@ -17,6 +17,7 @@ from .label import check_label as check_label
 from .networks.spec import NetworkSpec as NetworkSpec
 from .networks.spec import build_network as build_network
 from .noise.base import NoiseModel as NoiseModel
+from .noise.draw import corrupt as corrupt
 from .noise.spec import NOISE as NOISE
 from .noise.spec import parse_noise as parse_noise
 from .rng import generator as generator
@@ -27,6 +28,8 @@ from .study.spec import load_study as load_study
 from .study.store import Store as Store
 from .study.study import run_study as run_study
 from .study.table import make_table as make_table
+from .study.table import to_markdown as to_markdown
+from .study.table import to_text as to_text
 from .training.loop import train as train
 from .training.predict import predict_probabilities as predict_probabilities
 from .training.settings import Machine as Machine

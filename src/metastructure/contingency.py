@@ -46,7 +46,7 @@ def contingency_table(clean: LabelArray, other: LabelArray, num_classes: int | N
         raise ValueError(f"The two labels must have the same shape; got {clean.shape} and {other.shape}.")
     C = num_classes or max(count_classes(clean), count_classes(other))
     counted = (clean != IGNORE) & (other != IGNORE)
-    pair = clean[counted].astype(np.intp) * C + other[counted]
+    pair = clean[counted].astype(np.intp) * C + other[counted].astype(np.intp)
     return np.bincount(pair, minlength=C * C).reshape(C, C).astype(np.int64, copy=False)
 
 

@@ -77,6 +77,16 @@ def test_wrong_use_is_one_line_and_code_2(
     assert list(tmp_path.iterdir()) == [], "wrong use must write nothing"
 
 
+@pytest.mark.parametrize("words", [(), ("study",), ("data",)])
+def test_a_bare_group_prints_its_help(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    code, out, err = _run(capsys, monkeypatch, *words)
+    assert code == 2
+    assert out.startswith("Usage: metastructure")
+    assert "error" not in err
+
+
 def test_a_study_from_run_to_report(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, study_file: Path
 ) -> None:

@@ -239,3 +239,42 @@ def test_masks_of_0_and_255_are_refused(tmp_path):
     Image.fromarray(np.array([[0, 1]], np.uint8)).save(root / "a.tif")
     with pytest.raises(DataError, match="same name and another suffix"):
         corrupt_folder(root, tmp_path / "noisy", "flip:0.2")
+
+
+def test_a_colour_tiff_is_no_volume(tmp_path):
+    tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((20, 30, 3), np.uint8), photometric="rgb")
+    with pytest.raises(DataError, match=r"rgb\.tif: .* holds colours"):
+        read_label_file(tmp_path / "rgb.tif")
+
+
+def test_a_link_out_of_the_output_is_not_followed(labels, tmp_path):
+    out = tmp_path / "out"
+    corrupt_folder(labels, out, "flip:0.3")
+    before = (labels / "sub" / "d.png").read_bytes()
+    for path in (out / "sub").iterdir():
+        path.unlink()
+    (out / "sub").rmdir()
+    (out / "sub").symlink_to(labels / "sub")
+    with pytest.raises(DataError, match="a link leads out of"):
+        corrupt_folder(labels, out, "flip:0.3")
+    assert (labels / "sub" / "d.png").read_bytes() == before
+
+
+def test_check_finds_files_and_numbers_that_the_manifest_does_not_back(labels, tmp_path):
+    out = tmp_path / "out"
+    corrupt_folder(labels, out, "flip:0.3")
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(out / "extra.png")
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(labels / "new.png")
+    content = json.loads((out / "manifest.json").read_text())
+    content["files"][0]["dice"] = 0.123
+    (out / "manifest.json").write_text(json.dumps(content))
+    problems = check_manifest(out / "manifest.json")
+    assert [problem.split(":")[0] for problem in problems] == ["a.png", "extra.png", "new.png"]
+
+
+def test_a_data_set_is_no_folder_of_labels(tmp_path):
+    for kind in ("images", "labels"):
+        (tmp_path / "set" / "train" / kind).mkdir(parents=True)
+        Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "set" / "train" / kind / "a.png")
+    with pytest.raises(DataError, match=r"train/images: these are images, not labels; .*train/labels"):
+        corrupt_folder(tmp_path / "set", tmp_path / "out", "flip:0.3")

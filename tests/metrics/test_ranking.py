@@ -47,6 +47,15 @@ def test_small_probabilities_keep_their_order() -> None:
     assert 2e-6 < found.best_threshold() < 4e-6
 
 
+def test_probabilities_near_the_end_of_float32_keep_their_order() -> None:
+    p = (1 / (1 + np.exp(-np.array([[-30.0, -25.0, -20.0, -18.0]])))).astype(np.float32)
+    found = ScoreHistogram.from_image(p, np.array([[0, 0, 1, 1]]))
+    assert found.auc() == 1
+    assert p[0, 1] < found.best_threshold() < p[0, 2]
+    lost = ScoreHistogram.from_image(np.zeros((1, 2)), np.array([[1, 1]]))
+    assert lost.best_threshold() == 0
+
+
 def test_ignore_is_left_out() -> None:
     p, y = np.array([[0.1, 0.9, 0.99]]), np.array([[0, 1, 255]])
     assert ScoreHistogram.from_image(p, y).counts.sum() == 2

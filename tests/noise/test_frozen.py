@@ -26,7 +26,7 @@ FROZEN = {
     "skeleton": "c0524e332f35de9d",
     "open:4": "3031039b8c802915",
     "close:5": "8557f4962f11cc3d",
-    "markov:30": "9240e8cb6e94b583",
+    "markov:30": "260ecf5d7a62c7d3",
     "omit:0.4": "540013aa71e0fc4c",
     "include:0.7": "bab3bdea11323ba4",
     "points:3": "ee18cf420cc63a13",

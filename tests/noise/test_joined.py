@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, chisquare, kstest
 
-from metastructure.noise import Flipping, corrupt, parse_noise
+from metastructure.contingency import contingency_table
+from metastructure.errors import ConfigError
+from metastructure.noise import BoundaryJitter, Flipping, corrupt, parse_noise
 from metastructure.rng import generator
+from metastructure.transition import TransitionMatrix
 
 ZEROS = np.zeros((1, 40), dtype=np.uint8)
 
@@ -62,3 +65,46 @@ def test_online_draws_are_new_each_epoch_and_repeat_themselves():
 def test_num_classes_is_handed_on():
     noisy = corrupt(np.zeros((50, 50), int), Flipping(rate=1), seed=0, item="a", num_classes=4)
     assert set(np.unique(noisy)) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "(flip:0.4 + sample:0.1,fill=ignore) at 0.5",
+        "(pairflip:0.3 + unlabelled:0.5) at 0.5",
+        "points + flip:0.2",
+        "flip:0.2 + sample:0.5,fill=ignore",
+        "(flip:0.5 + unlabelled:1) at 0.4",
+    ],
+)
+def test_a_matrix_over_pixels_that_stay_known_is_the_realised_one(spec: str) -> None:
+    model, table = parse_noise(spec), np.zeros((3, 3), np.int64)
+    for item in range(400):
+        label = generator(0, str(item), "label").integers(0, 3, (12, 12)).astype(np.uint8)
+        table += contingency_table(label, model(label, generator(1, str(item), "noise"), 3), 3)
+    claimed = model.transition(3)
+    assert claimed is not None
+    # 400 images struck or not: the share of known pixels has a standard error of about 0.03 of itself
+    np.testing.assert_allclose(TransitionMatrix.from_counts(table).rows, claimed.rows, atol=0.035)
+
+
+@pytest.mark.parametrize("spec", ["flip:0.3 + points", "(flip:0.3 + points) at 0.5", "flip:0.1 + scribbles"])
+def test_pixels_ignored_unevenly_after_a_change_leave_no_matrix(spec: str) -> None:
+    assert parse_noise(spec).transition(3) is None
+
+
+@pytest.mark.parametrize("spec", ["shift:-2..2", "scribbles:1..5"])
+def test_a_range_with_a_gap_is_refused_when_it_is_read(spec: str) -> None:
+    with pytest.raises(ConfigError, match=r"column \d+"):
+        parse_noise(spec)
+
+
+def test_the_failing_step_of_a_chain_is_named() -> None:
+    with pytest.raises(ValueError, match="step 'matrix:"):
+        parse_noise("dilate:1 + matrix:[[1,0],[0,1]]").check_num_classes(3)
+
+
+@pytest.mark.parametrize("value", [1e6, 1.5e7, 123456.789, 1e-7, 1e300])
+def test_any_number_survives_its_text(value: float) -> None:
+    model = BoundaryJitter(amplitude_px=2, correlation_px=max(value, 1.0), bias_px=value)
+    assert parse_noise(str(model)) == model

@@ -6,7 +6,7 @@ from scipy import ndimage
 from scipy.stats import binomtest
 
 from metastructure.noise import MarkovBoundary, markov
-from metastructure.noise.markov import draw_positions
+from metastructure.noise.markov import draw_trials
 from metastructure.rng import generator
 
 
@@ -74,15 +74,36 @@ def test_flips_come_last():
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.3, 0.95])
-def test_positions_are_a_bernoulli_draw(rate):
+def test_trials_are_a_bernoulli_draw(rate):
     hits = np.zeros(50)
     sizes = []
-    for seed in range(3000):
-        positions = draw_positions(generator(seed), 50, rate)
+    trials = draw_trials(generator(0), rate)
+    next(trials)
+    for other in range(3000):
+        assert (trials.send(other % 7) < other % 7).all()  # calls in between leave the next ones as they are
+        positions = trials.send(50)
         hits[positions] += 1
         sizes.append(len(positions))
     assert np.abs(hits - 3000 * rate).max() < 5 * np.sqrt(3000 * rate * (1 - rate))  # five standard deviations
     assert np.var(sizes) == pytest.approx(50 * rate * (1 - rate), rel=0.15)
+
+
+@pytest.mark.parametrize("piece", [3, 64])
+def test_dropping_and_finding_front_pixels_changes_no_law(piece, monkeypatch):
+    label = np.zeros((40, 40), dtype=np.uint8)
+    label[10:30, 10:30] = 1
+    monkeypatch.setattr(markov, "PIECE_PIXELS", piece)
+    monkeypatch.setattr(markov, "SPARE_PIXELS", piece)  # the front is pruned all the time
+    for preference, morphology, border in ((1, ndimage.binary_dilation, 0), (0, ndimage.binary_erosion, 1)):
+        noisy = MarkovBoundary(steps=5, preference=preference, rate=1)(label, generator(0))
+        assert np.array_equal(noisy, morphology(label, iterations=5, border_value=border))
+    model = MarkovBoundary(steps=60, preference=0.5, rate=0.3)
+    states = [model(label, generator(seed)) for seed in range(30)]
+    monkeypatch.undo()
+    others = [model(label, generator(seed)) for seed in range(30, 60)]
+    areas = [np.array([int(state.sum()) for state in some]) for some in (states, others)]
+    error = np.sqrt(sum(some.var() / len(some) for some in areas))
+    assert abs(areas[0].mean() - areas[1].mean()) < 4 * error  # four standard errors
 
 
 def test_slabs_find_the_same_front(scene, monkeypatch):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from metastructure.noise import Displacement, Rotation
-from metastructure.noise.motion import rotated_positions
+from metastructure.noise import Displacement, Rotation, motion
+from metastructure.noise.motion import rotate_object
 from metastructure.noise.objects import find_objects
 from metastructure.rng import generator
 
@@ -37,6 +37,13 @@ def test_what_leaves_the_image_is_lost():
     assert min(sizes) < 9 == max(sizes)
 
 
+def turned_positions(piece, angle, shape):
+    picture = np.zeros(shape, dtype=bool)
+    for box, hit in rotate_object(piece, angle, shape):
+        picture[box] |= hit
+    return np.argwhere(picture)
+
+
 @pytest.mark.parametrize("shape", [(9, 9), (3, 9, 9)])
 def test_half_turns_are_exact(shape):
     label = np.zeros(shape, dtype=np.uint8)
@@ -48,7 +55,7 @@ def test_half_turns_are_exact(shape):
     piece = find_objects(label, 2)[0]
     # the centre lies off the grid, so only half turns and none map the grid onto itself
     for turns in (0, 2):
-        turned = rotated_positions(piece, turns * np.pi / 2)
+        turned = turned_positions(piece, turns * np.pi / 2, shape)
         picture = np.zeros(piece.inside.shape, dtype=bool)
         picture[tuple((turned - turned.min(axis=0)).T)] = True
         assert np.array_equal(picture, np.rot90(piece.inside, turns, axes=(-2, -1)))
@@ -58,16 +65,16 @@ def test_no_angle_is_no_change_and_area_nearly_stays():
     rows, columns = np.mgrid[:60, :60]
     label = (((rows - 30) / 20) ** 2 + ((columns - 30) / 8) ** 2 <= 1).astype(np.uint8)
     piece = find_objects(label, 2)[0]
-    assert len(rotated_positions(piece, 0.0)) == label.sum()
+    assert len(turned_positions(piece, 0.0, label.shape)) == label.sum()
     for angle in (0.3, 1.0, np.pi / 2):
-        assert len(rotated_positions(piece, angle)) == pytest.approx(int(label.sum()), rel=0.03)
+        assert len(turned_positions(piece, angle, label.shape)) == pytest.approx(int(label.sum()), rel=0.03)
 
 
 def test_a_positive_angle_turns_rows_towards_columns():
     label = np.zeros((41, 41), dtype=np.uint8)
     label[20:40, 20] = 1  # points down from its upper end
     piece = find_objects(label, 2)[0]
-    turned = rotated_positions(piece, np.deg2rad(30))
+    turned = turned_positions(piece, np.deg2rad(30), label.shape)
     lower = turned[turned[:, 0] > piece.centre()[0]]
     assert lower[:, 1].mean() > 20
 
@@ -80,3 +87,11 @@ def test_every_object_has_its_own_angle():
     slopes = [np.polyfit(*piece.positions().T[::-1], 1)[0] for piece in find_objects(noisy, 2)]
     assert len(slopes) == 2
     assert abs(slopes[0] - slopes[1]) > 0.05
+
+
+def test_bands_of_a_large_object_fit_together(monkeypatch):
+    label = np.zeros((50, 40), dtype=np.uint8)
+    label[5:45, 10:25] = 1
+    whole = Rotation(spread_degrees=30)(label, generator(3))
+    monkeypatch.setattr(motion, "BAND_PIXELS", 1)
+    assert np.array_equal(Rotation(spread_degrees=30)(label, generator(3)), whole)

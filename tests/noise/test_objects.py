@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from skimage import measure
 
+from metastructure.noise import objects
 from metastructure.noise.objects import find_objects, number_objects
 from metastructure.rng import generator
 
@@ -29,10 +32,29 @@ def test_centres_and_numbers_in_volumes():
     assert np.array_equal(pieces, volume)
 
 
-@pytest.mark.parametrize("shape", [(60, 50), (9, 20, 15)])
-def test_two_classes_are_numbered_as_more_are(shape):
-    label = (generator(0, str(shape)).random(shape) < 0.2).astype(np.uint8)
-    pieces, classes = number_objects(label, 2)
-    expected, expected_classes = number_objects(label, 3)
+@pytest.mark.parametrize("shape", [(60, 50), (9, 20, 15), (1, 70), (70, 1), (4, 1, 30)])
+@pytest.mark.parametrize("background", [False, True])
+def test_objects_are_those_of_a_labelled_image(shape, background, monkeypatch):
+    monkeypatch.setattr(objects, "PIECE_RUNS", 7)
+    rng = generator(0, str(shape))
+    label = (rng.integers(0, 4, shape) * (rng.random(shape) < 0.6)).astype(np.uint8)
+    label[rng.random(shape) < 0.05] = 255
+    known = np.where(label == 255, 0, label.astype(int) + background)
+    expected = measure.label(known, background=0, connectivity=label.ndim)
+    pieces, classes = number_objects(label, 4, background)
     assert np.array_equal(pieces, expected)
-    assert np.array_equal(classes, expected_classes)
+    found = find_objects(label, 4, background)
+    assert found.sizes().tolist() == np.bincount(expected.reshape(-1))[1:].tolist()
+    for number, (piece, box) in enumerate(zip(found, ndimage.find_objects(expected), strict=True), start=1):
+        assert piece.box == box
+        assert [slice(*ends) for ends in found.boxes()[number - 1].tolist()] == list(box)
+        assert np.array_equal(piece.inside, expected[box] == number)
+        assert piece.klass == classes[number] == label[expected == number][0]
+        assert piece.centre() == pytest.approx(piece.positions().mean(axis=0), rel=1e-12)  # rounding of the sum
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_label_without_objects(value):
+    label = np.full((3, 4), value, dtype=np.uint8)
+    assert len(find_objects(label, 2)) == 0
+    assert not number_objects(label, 2)[0].any()

@@ -1,11 +1,15 @@
 """Polygons: exact at no tolerance, within it otherwise, holes and slices kept."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage import draw
 from skimage.measure import approximate_polygon, find_contours
 
-from metastructure.noise import PolygonSimplification
+from metastructure.noise import PolygonSimplification, polygon
+from metastructure.noise.objects import find_objects
 from metastructure.noise.polygon import simplify_line
 from metastructure.rng import generator
 
@@ -68,3 +72,47 @@ def test_corners_are_those_of_scikit_image(tolerance):
     assert len(outlines) > 4
     for outline in outlines:
         assert np.array_equal(simplify_line(outline, tolerance), approximate_polygon(outline, tolerance))
+
+
+def outline_corners(outline, tolerance):
+    """Douglas and Peucker in whole numbers and fractions, one span at a time."""
+    points = [(int(2 * row), int(2 * column)) for row, column in outline]
+    kept, spans = {0, len(points) - 1}, [(0, len(points) - 1)]
+    while spans:
+        first, last = spans.pop()
+        (row, column), (end_row, end_column) = points[first], points[last]
+        down, right = end_row - row, end_column - column
+        best, middle = Fraction(-1), 0
+        for between in range(first + 1, last):
+            off_down, off_right = points[between][0] - row, points[between][1] - column
+            square = down**2 + right**2
+            share = min(max(Fraction(off_down * down + off_right * right, square), 0), 1) if square else Fraction(0)
+            distance = (off_down - share * down) ** 2 + (off_right - share * right) ** 2
+            if distance > best:
+                best, middle = distance, between
+        if best > Fraction(2 * tolerance) ** 2:
+            kept.add(middle)
+            spans += [(first, middle), (middle, last)]
+    return outline[sorted(kept)]
+
+
+@pytest.mark.parametrize("tolerance", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("smooth", [0.0, 1.0])
+def test_all_objects_at_once_are_as_one_by_one(tolerance, smooth, monkeypatch):
+    rng = generator(0, f"{smooth}", "one by one")
+    field = ndimage.gaussian_filter(rng.standard_normal((45, 38)), smooth)
+    label = np.digitize(field, np.quantile(field, [0.5, 0.7, 0.85])).astype(np.uint8)
+    label[rng.random(label.shape) < 0.02] = 255
+    expected = np.zeros_like(label)
+    for piece in find_objects(label, 4):
+        covered = np.zeros((piece.inside.shape[0] + 2, piece.inside.shape[1] + 2), dtype=bool)
+        for outline in find_contours(np.pad(piece.inside, 1), 0.5, fully_connected="high"):
+            corners = outline_corners(outline, tolerance)
+            covered[draw.polygon(*(corners if len(corners) >= 4 else outline).T, covered.shape)] ^= True
+        free = expected[piece.box] == 0
+        expected[piece.box][free & covered[1:-1, 1:-1]] = piece.klass
+    expected[label == 255] = 255
+    assert np.array_equal(simplify(label, tolerance), expected)
+    monkeypatch.setattr(polygon, "BATCH_RUNS", 20)
+    monkeypatch.setattr(polygon, "BAND_PIXELS", 9)
+    assert np.array_equal(simplify(label, tolerance), expected)

@@ -50,6 +50,11 @@ def test_identity_does_not_follow_paths_or_spelling(study: StudySpec) -> None:
     assert _identity(study, noise="flip: 0.30") == _identity(study, noise={"family": "flip", "rate": 0.3})
 
 
+def test_one_noise_needs_no_list(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("name: s\ndata: {a: /x}\nnoises: flip:0.3\n", encoding="utf-8")
+    assert load_study(tmp_path / "s.yaml").noises == ("flip:0.3",)
+
+
 def test_folders_are_relative_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("name: s\ndata: {a: ../x, b: {folder: /y}}\nnoises: [clean]\n", encoding="utf-8")
     study = load_study(tmp_path / "s.yaml")
@@ -71,6 +76,8 @@ MISTAKES = {
     "seeds: [-1]": r"seeds\.0: input should be greater than or equal to 0",
     "name: a/b": "name: string should match pattern",
     "noises: [": "not valid YAML",
+    "networks: [unet, unet]": "networks lists 'unet' twice",
+    "data: {../x: /y}": "data.*string should match pattern",
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from metastructure.data.files import save_image
 from metastructure.errors import ConfigError, DataError, RunError
-from metastructure.noise import parse_noise
+from metastructure.noise import corrupt, parse_noise
 from metastructure.study import (
     Progress,
     RunRecord,
@@ -24,6 +24,7 @@ from metastructure.study import (
     to_markdown,
     to_text,
 )
+from metastructure.study import run as run_module
 from metastructure.study.page import write_study_page
 from metastructure.study.run import corrupt_split, load_data
 from metastructure.study.table import COLUMNS, format_table
@@ -127,6 +128,77 @@ def test_data_that_changed_is_refused(tmp_path: Path, study: StudySpec) -> None:
         run_study(study, store, ENGINE)
 
 
+def test_another_folder_under_the_same_name_is_refused(tmp_path: Path, study: StudySpec) -> None:
+    def spec(name: str) -> StudySpec:
+        for split in ("train", "val", "test"):
+            pixels = np.random.default_rng(len(name)).integers(0, 2, (9, 20)).astype(np.uint8)
+            save_image(tmp_path / name / split / "images" / "a.png", pixels)
+            save_image(tmp_path / name / split / "labels" / "a.png", pixels)
+        return StudySpec.model_validate(
+            study.model_dump() | {"data": {"one": {"folder": str(tmp_path / name)}}, "noises": "clean", "seeds": [0]}
+        )
+
+    store = Store(tmp_path / "store")
+    run_study(spec("a"), store, ENGINE)
+    with pytest.raises(DataError, match="'one' changed"):
+        run_study(spec("bb"), store, ENGINE)
+    mixed = [store.load(run) for run in spec("a").runs()]
+    store.save(
+        mixed[0].model_copy(update={"data_fingerprint": "x", "spec": mixed[0].spec.model_copy(update={"seed": 1})}), {}
+    )
+    with pytest.raises(RunError, match="saw different files"):
+        store.load_done(spec("a").model_copy(update={"seeds": (0, 1)}))
+
+
+def test_the_test_split_uses_the_threshold_of_the_validation_split(tmp_path: Path, study: StudySpec) -> None:
+    # the same images, but in test the objects' labels hold the dim half only: its own best threshold would differ
+    draw = np.random.default_rng(0)
+    for split, level in (("train", 0.3), ("val", 0.3), ("test", 0.7)):
+        for item in "abc":
+            image = draw.random((32, 40))
+            save_image(tmp_path / "data" / split / "images" / f"{item}.png", (255 * image).astype(np.uint8))
+            save_image(tmp_path / "data" / split / "labels" / f"{item}.png", (image > level).astype(np.uint8))
+    spec = study.model_dump() | {"data": {"x": {"folder": str(tmp_path / "data")}}, "noises": ["clean"], "seeds": [0]}
+    store = Store(tmp_path / "store")
+    spec["training"]["epochs"] = 30
+    record = run_study(StudySpec.model_validate(spec), store, ENGINE)[0]
+    predicted = record.test.counts().sum(axis=(0, 1))[1] / record.test.counts().sum()
+    assert predicted > 0.6, "a threshold chosen on test would call about 30 % foreground"
+
+
+def test_online_draws_reach_the_training(tmp_path: Path, study: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+
+    def listen(*args: object, epoch: int | None = None, **kwargs: object) -> np.ndarray:
+        asked.append(epoch)
+        return corrupt(*args, epoch=epoch, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run_module, "corrupt", listen)
+    one = study.model_copy(update={"noises": ("flip:0.3",), "seeds": (0,)})
+    run_study(one, Store(tmp_path / "fixed"), ENGINE)
+    assert set(asked) == {None}
+    asked.clear()
+    run_study(one.model_copy(update={"draw": "online"}), Store(tmp_path / "online"), ENGINE)
+    assert {0, 1} <= set(asked)
+
+
+def test_images_are_normalised_one_by_one(tmp_path: Path, study: StudySpec) -> None:
+    def losses(scale: int) -> list[float]:
+        draw = np.random.default_rng(0)
+        for split in ("train", "val", "test"):
+            for item in "ab":
+                image = draw.integers(0, 200, (32, 40))
+                folder = tmp_path / str(scale) / split
+                save_image(folder / "images" / f"{item}.png", (image * scale + 7).astype(np.uint16))
+                save_image(folder / "labels" / f"{item}.png", (image > 90).astype(np.uint8))
+        data = {"x": {"folder": str(tmp_path / str(scale))}}
+        spec = StudySpec.model_validate(study.model_dump() | {"data": data, "noises": ["clean"], "seeds": [0]})
+        return run_study(spec, Store(tmp_path / f"store{scale}"), ENGINE)[0].loss
+
+    # float32 rounding of the two normalisations differs in the last bits
+    assert losses(1) == pytest.approx(losses(256), rel=1e-3)
+
+
 def test_a_run_that_fails_is_reported_and_the_others_go_on(tmp_path: Path, study: StudySpec) -> None:
     wild = study.training.model_copy(update={"optimizer": "sgd", "learning_rate": 1e12, "schedule": "constant"})
     listener = Listener()
@@ -138,8 +210,24 @@ def test_a_run_that_fails_is_reported_and_the_others_go_on(tmp_path: Path, study
 
 def test_a_noise_that_does_not_fit_the_classes_stops_at_once(tmp_path: Path, study: StudySpec) -> None:
     three = study.model_copy(update={"noises": ("matrix:[[0.8,0.1,0.1],[0,1,0],[0,0,1]]",)})
-    with pytest.raises(ConfigError, match=r"blobs · matrix.*3 rows but the labels have 2 classes"):
-        run_study(three, Store(tmp_path), ENGINE)
+    with pytest.raises(ConfigError, match=r"'matrix:.*' does not fit the data set 'blobs': .*3 rows .* have 2 classes"):
+        run_study(three.model_copy(update={"noises": ("clean", *three.noises)}), Store(tmp_path), ENGINE)
+    assert not list(tmp_path.rglob("record.json")), "nothing may be computed before all noises are known to fit"
+
+
+def test_a_network_that_cannot_be_built_stops_at_once(tmp_path: Path, study: StudySpec) -> None:
+    for width in (-1, "wide"):
+        network = {"name": "unet", "settings": {"width": width}}
+        broken = StudySpec.model_validate(study.model_dump() | {"networks": [network]})
+        with pytest.raises(ConfigError, match=rf"network unet\(width={width}\) cannot be built"):
+            run_study(broken, Store(tmp_path), ENGINE)
+
+
+def test_a_missing_folder_leaves_no_store(tmp_path: Path, study: StudySpec) -> None:
+    spec = StudySpec.model_validate(study.model_dump() | {"data": {"x": {"folder": str(tmp_path / "none")}}})
+    with pytest.raises(DataError, match="no such folder"):
+        run_study(spec, Store(tmp_path / "store"), ENGINE)
+    assert not (tmp_path / "store").exists()
 
 
 def test_labels_that_are_all_ignore_cannot_be_trained_on(tmp_path: Path, study: StudySpec) -> None:
@@ -221,6 +309,17 @@ def test_differences_pair_the_seeds_that_both_have(study: StudySpec, finished: S
     row = make_table(records).set_index("noise").loc["flip:0.3"]
     assert row["score"] == pytest.approx(25)
     assert row["difference"] == pytest.approx(-50)
+
+
+def test_a_false_object_in_an_empty_image_counts_in_the_difference(study: StudySpec, finished: Store) -> None:
+    base = finished.load_done(study)[0]
+    # the second image holds no object: clean predicts none there (no Dice, skipped), random does (Dice 0, counted)
+    clean = _record(base, "clean", 0, [[[4, 0], [0, 6]], [[10, 0], [0, 0]]])
+    random = _record(base, "random:0.5", 0, [[[4, 0], [0, 6]], [[5, 5], [0, 0]]])
+    table = make_table([clean, random]).set_index("noise")
+    assert table.loc["clean", "score"] == pytest.approx(100)
+    assert table.loc["random:0.5", "score"] == pytest.approx(50)
+    assert table.loc["random:0.5", "difference"] == pytest.approx(-50)
 
 
 def test_texts(study: StudySpec, finished: Store) -> None:

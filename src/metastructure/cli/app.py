@@ -32,8 +32,11 @@ app.add_typer(data.app, name="data")
 def main() -> None:
     """Run the command line and leave with its exit code; what the user caused is told in one line."""
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="metastructure")
     except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a bare group: its help, not an error
+            print(error.format_message().strip())
+            sys.exit(2)
         command = error.ctx.command_path if error.ctx else "metastructure"
         _fail(f"{error.format_message().rstrip('.?')}; see '{command} --help'.", 2)
     except (typer.Abort, KeyboardInterrupt):

@@ -61,8 +61,13 @@ def _write(labels: Path, out: Path, noise: str, seed: int, classes: int | None, 
         return
     rates = [record.realised_rate for record in manifest.files if record.realised_rate is not None]
     unchanged = sum(bool(record.note) for record in manifest.files)
-    mean = f", {sum(rates) / len(rates):.1%} of the pixels changed class" if rates else ""
-    print(f"{len(manifest.files)} labels{mean}, {unchanged} unchanged: {out / 'manifest.json'}")
+    mean = f", {100 * sum(rates) / len(rates):.1f} % of the pixels changed class" if rates else ""
+    ignored = [record.ignored_rate or 0.0 for record in manifest.files]
+    lost = f", {100 * sum(ignored) / len(ignored):.1f} % became IGNORE" if any(ignored) else ""
+    print(
+        f"{len(manifest.files)} labels of {manifest.recipe.num_classes} classes{mean}{lost}, {unchanged} unchanged: "
+        f"{out / 'manifest.json'}"
+    )
 
 
 def _check(manifest: Path, labels: Path | None, jobs: int, as_json: bool) -> None:

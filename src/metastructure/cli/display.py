@@ -55,8 +55,9 @@ class StudyDisplay(Progress):
     def __enter__(self) -> "StudyDisplay":
         if self.console.is_terminal:
             self.live.start()
-        elif self.records:
-            self._tell(f"{len(self.records)} of {self.num_runs} runs were done before.")
+        else:
+            before = f"{len(self.records)} of {self.num_runs} runs were done before; " if self.records else ""
+            self._tell(f"{before}reading data")
         return self
 
     def __exit__(self, *_: object) -> None:

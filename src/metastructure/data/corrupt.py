@@ -150,7 +150,13 @@ def check_manifest(
     if not source.is_dir():
         raise DataError(f"{source}: the clean labels are not there any more; say where they are.")
     tasks = ((_Task(content.recipe, source, manifest.parent, record.file), record) for record in content.files)
-    problems = []
+    listed = {record.file for record in content.files}
+    problems = [
+        f"{path.relative_to(folder).as_posix()}: this {name} file is not in the manifest"
+        for folder, name in ((source, "clean"), (manifest.parent, "noisy"))
+        for path in find_labels(folder)
+        if path.relative_to(folder).as_posix() not in listed
+    ]
     for index, (file, problem) in enumerate(_run(_find_problem, tasks, jobs), start=1):
         if problem:
             problems.append(f"{file}: {problem}")
@@ -161,15 +167,21 @@ def check_manifest(
 
 def _make_noisy(task: _Task) -> FileRecord:
     source, target = task.labels / task.file, task.out / task.file
+    if not target.parent.resolve().is_relative_to(task.out.resolve()):
+        raise DataError(f"{target}: a link leads out of {task.out}; remove it.")
     clean = read_label_file(source, task.recipe.num_classes)
     noisy = _draw(clean.pixels, task)
     write_label_file(target, LabelFile(noisy, clean.palette, clean.one_bit))
+    return _describe(task, clean.pixels, noisy)
+
+
+def _describe(task: _Task, clean: LabelArray, noisy: LabelArray) -> FileRecord:
     return FileRecord(
         file=task.file,
-        sha256_in=_hash_file(source),
-        sha256_out=_hash_file(target),
+        sha256_in=_hash_file(task.labels / task.file),
+        sha256_out=_hash_file(task.out / task.file),
         sha256_pixels=_hash_pixels(noisy),
-        **describe_change(clean.pixels, noisy, parse_noise(task.recipe.noise), task.recipe.num_classes),
+        **describe_change(clean, noisy, parse_noise(task.recipe.noise), task.recipe.num_classes),
     )
 
 
@@ -181,9 +193,12 @@ def _find_problem(pair: tuple[_Task, FileRecord]) -> tuple[str, str]:
             return task.file, f"the {name} file is missing"
         if _hash_file(path) != expected:
             return task.file, f"the {name} file is not the one the manifest was written for"
-    again = _hash_pixels(_draw(read_label_file(source, task.recipe.num_classes).pixels, task))
-    if again != record.sha256_pixels or again != _hash_pixels(read_label_file(target).pixels):
+    clean = read_label_file(source, task.recipe.num_classes).pixels
+    again = _draw(clean, task)
+    if _hash_pixels(again) not in {record.sha256_pixels} & {_hash_pixels(read_label_file(target).pixels)}:
         return task.file, "drawing the noise again gives other pixels"
+    if _describe(task, clean, again) != record:
+        return task.file, "the manifest says something else of this file than its pixels do"
     return task.file, ""
 
 

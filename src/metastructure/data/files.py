@@ -35,7 +35,7 @@ def load_image(path: Path | str) -> ImageArray:
     Raises
     ------
     DataError
-        If the file cannot be read, is not one 2-D image, or has two or more than four channels.
+        If the file cannot be read, is not one 2-D image, or has more than four channels.
     """
     path = Path(path)
     pixels = _read(path)

@@ -76,6 +76,8 @@ def find_items(root: Path, split: str) -> tuple[Item, ...]:
     DataError
         If the folder, the split, or one side of a pair is missing, or two files share a stem.
     """
+    if root.is_file():
+        raise DataError(f"{root}: this is a file; name the folder that holds train, val and test.")
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; a data set holds train, val and test.")
     folder = root / split
@@ -95,7 +97,7 @@ def find_items(root: Path, split: str) -> tuple[Item, ...]:
 
 
 def load_dataset(
-    root: Path,
+    root: Path | str,
     num_classes: int | None = None,
     splits: Sequence[str] = SPLITS,
     on_item: Callable[[int, int], None] | None = None,
@@ -104,7 +106,7 @@ def load_dataset(
 
     Parameters
     ----------
-    root : Path
+    root : Path or str
         Folder with one folder a split, each with ``images`` and ``labels``.
     num_classes : int, optional
         C. Without it, what the labels of the first split hold, at least 2; a class beyond C is an error.
@@ -117,6 +119,7 @@ def load_dataset(
     DataError
         With the file concerned, for whatever makes the folder unusable.
     """
+    root = Path(root)
     items = {split: find_items(root, split) for split in splits}
     total, done = sum(map(len, items.values())), 0
     digest = hashlib.sha256()

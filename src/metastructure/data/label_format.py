@@ -1,7 +1,8 @@
 """Label files that are written back as they came: same format, depth and palette, flat images or volumes.
 
 `H` rows, `W` columns, `D` slices. `load_label` of `metastructure.data.files` reads one (H, W) label for training; here
-a multi-page TIFF is a volume (D, H, W), and what the pixels do not say is kept beside them.
+a multi-page TIFF is a volume (D, H, W), and what the pixels do not say is
+kept beside them, but for the tags of a TIFF, which is written anew.
 """
 
 from dataclasses import dataclass
@@ -54,6 +55,12 @@ def find_labels(root: Path) -> list[Path]:
     )
     if not found:
         raise DataError(f"{root}: no labels; put PNG or TIFF files here.")
+    for path in found:
+        if path.parent.name == "images" and (path.parent.parent / "labels").is_dir():
+            raise DataError(
+                f"{path.parent}: these are images, not labels; name a folder of labels, such as "
+                f"{path.parent.parent / 'labels'}."
+            )
     names = {path.with_suffix("") for path in found}
     if len(names) < len(found):
         twice = next(b for a, b in pairwise(found) if a.with_suffix("") == b.with_suffix(""))
@@ -94,10 +101,15 @@ def write_label_file(path: Path, label: LabelFile) -> None:
 
 def _read_tiff(path: Path, num_classes: int | None) -> LabelArray:
     try:
-        pixels = np.asarray(tifffile.imread(path))
+        with tifffile.TiffFile(path) as file:
+            axes, pixels = file.series[0].axes, np.asarray(file.asarray())
     except Exception as error:  # the reader raises many kinds on damaged files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path}: the file cannot be read ({reason}); is it damaged?") from error
+    if axes.endswith("S"):  # samples of one pixel, not slices
+        raise DataError(
+            f"{path}: a label is one channel of class numbers; this file holds colours. Convert them first."
+        )
     try:
         return check_label(pixels.astype(np.uint8) if pixels.dtype.kind == "b" else pixels, num_classes, str(path))
     except (TypeError, ValueError) as error:

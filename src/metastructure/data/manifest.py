@@ -16,6 +16,7 @@ from metastructure.contingency import changed_rate, contingency_table
 from metastructure.data.files import write_text
 from metastructure.errors import DataError
 from metastructure.label import IGNORE, LabelArray
+from metastructure.metrics import foreground_dice
 from metastructure.noise import NoiseModel
 from metastructure.transition import TransitionMatrix
 
@@ -133,7 +134,7 @@ def describe_change(clean: LabelArray, noisy: LabelArray, model: NoiseModel, num
         "realised_rate": _or_null(changed_rate(table)),
         "ignored_rate": _or_null(1 - int((noisy[clean != IGNORE] != IGNORE).sum()) / known if known else math.nan),
         "transition": tuple(tuple(_or_null(entry) for entry in row) for row in realised.tolist()),
-        "dice": _or_null(_mean_dice(table)),
+        "dice": _or_null(float(foreground_dice(table))),
         "note": _explain_unchanged(before, known) if same else "",
     }
 
@@ -144,12 +145,6 @@ def _explain_unchanged(before: np.ndarray[Any, np.dtype[Any]], known: int) -> st
     if known == before[0]:
         return "unchanged: no objects, only background"
     return "unchanged by this draw"
-
-
-def _mean_dice(table: np.ndarray[Any, np.dtype[np.int64]]) -> float:
-    both = table.sum(axis=0) + table.sum(axis=1)
-    objects = np.flatnonzero(both[1:]) + 1
-    return float(np.mean(2 * np.diag(table)[objects] / both[objects])) if len(objects) else math.nan
 
 
 def _or_null(value: float) -> float | None:

@@ -59,7 +59,18 @@ class FolderSummary:
                 f"  {name:<5}  {split.num_images} images, {' to '.join(split.sizes)}, {', '.join(split.dtypes)}; "
                 f"classes {shares}; IGNORE {100 * split.ignored_share:.1f} %; {split.num_empty} empty labels"
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes()])
+
+    def notes(self) -> list[str]:
+        """Return what looks like a mistake."""
+        found = []
+        for klass in range(1, self.num_classes):
+            if not any(split.class_shares[klass] for split in self.splits.values()):
+                found.append(f"  note: no label holds class {klass}; is the number of classes right?")
+        for name, split in self.splits.items():
+            if split.num_empty == split.num_images:
+                found.append(f"  note: no label of {name} holds anything but background and IGNORE")
+        return found
 
 
 def summarise_folder(
@@ -77,7 +88,7 @@ def summarise_folder(
     for name, split in data.splits.items():
         counts = np.zeros(256, dtype=np.int64)
         for label in split.labels:
-            counts += np.bincount(label.reshape(-1), minlength=256)
+            counts += np.bincount(label.reshape(-1).astype(np.intp), minlength=256)
         known = counts[: data.num_classes]
         sizes = sorted({label.shape for label in split.labels}, key=lambda shape: (shape[0] * shape[1], shape))
         splits[name] = SplitSummary(

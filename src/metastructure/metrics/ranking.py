@@ -13,8 +13,10 @@ import numpy.typing as npt
 from metastructure.label import LabelArray
 
 NUM_BINS = 1 << 16
-LOGIT_LIMIT = 17.0
-"""A float32 probability never has a larger logit but for exact 0 and 1, which fall into the end bins."""
+LOGIT_LOW, LOGIT_HIGH = -90.0, 20.0
+"""Beyond these lie only the exact 0 and 1 and subnormal probabilities of float32, which fall into the end bins."""
+
+BIN_WIDTH = (LOGIT_HIGH - LOGIT_LOW) / NUM_BINS
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +26,7 @@ class ScoreHistogram:
     Attributes
     ----------
     counts : (2, NUM_BINS) array of int64
-        Row 0 background, row 1 foreground; bins are even in the logit, 5e-4 wide.
+        Row 0 background, row 1 foreground; bins are even in the logit, 1.7e-3 wide.
     dice_sum, dice_num : (NUM_BINS,) arrays
         For the threshold at each bin's lower edge, the Dice summed over images and the number of images that have
         one (an image without foreground has none as long as nothing is predicted in it).
@@ -48,8 +50,7 @@ class ScoreHistogram:
         tiny = np.finfo(np.float64).tiny
         p = np.asarray(probability, dtype=np.float64)
         logit = np.log(np.maximum(p, tiny)) - np.log(np.maximum(1 - p, tiny))
-        scaled = (logit + LOGIT_LIMIT) * (NUM_BINS / (2 * LOGIT_LIMIT))
-        bins = np.clip(scaled, 0, NUM_BINS - 1).astype(np.intp)
+        bins = np.clip((logit - LOGIT_LOW) / BIN_WIDTH, 0, NUM_BINS - 1).astype(np.intp)
         counts = np.stack([np.bincount(bins[label == klass], minlength=NUM_BINS) for klass in (0, 1)]).astype(np.int64)
         background_called, hits = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
         below = background_called + hits + counts[1].sum()
@@ -96,7 +97,9 @@ class ScoreHistogram:
             return float("nan")
         score = np.divide(self.dice_sum, self.dice_num, out=np.full(NUM_BINS, -1.0), where=self.dice_num > 0)
         first, last = _longest_run(score == score.max())
-        logit = (first + last) / 2 * (2 * LOGIT_LIMIT / NUM_BINS) - LOGIT_LIMIT
+        if last == 0:
+            return 0.0
+        logit = LOGIT_LOW + (first + last) / 2 * BIN_WIDTH
         return float(1 / (1 + np.exp(-logit)))
 
 

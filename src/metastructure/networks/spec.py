@@ -90,11 +90,15 @@ def build_network(spec: NetworkSpec, in_channels: int, num_classes: int) -> nn.M
     Raises
     ------
     ConfigError
-        If a factory cannot be imported, or does not take the arguments or map sizes as it must.
+        If a setting is impossible, or a factory cannot be imported, called, or does not map sizes as it must.
     """
     out_channels = 1 if num_classes == 2 else num_classes
     if spec.name is not None:
-        return NETWORKS[spec.name](in_channels, out_channels, **spec.settings)
+        try:
+            return NETWORKS[spec.name](in_channels, out_channels, **spec.settings)
+        except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ConfigError(f"network {spec.title} cannot be built: {reason}.") from error
     assert spec.factory is not None  # NetworkSpec has one or the other
     module_name, _, function_name = spec.factory.partition(":")
     try:

@@ -41,11 +41,28 @@ class AtFraction(NoiseModel):
         self.model.check_num_classes(num_classes)
 
     def transition(self, num_classes: int) -> TransitionMatrix | None:
-        """Return the matrix over all images, struck or not, or None if the model has none."""
-        matrix = self.model.transition(num_classes)
-        if matrix is None:
+        """Return the matrix over the known pixels of all images, struck or not, or None if the model has none.
+
+        Struck images weigh less where the model ignores pixels; if it does so unevenly and changes classes, there is
+        no matrix either.
+        """
+        matrix, share = self.model.transition(num_classes), self.model.known_share(num_classes)
+        identity = TransitionMatrix.identity(num_classes)
+        if matrix is None or matrix == identity:
+            return matrix
+        if share is None:
             return None
-        return TransitionMatrix(self.fraction * matrix.rows + (1 - self.fraction) * np.eye(num_classes))
+        struck = self.fraction * share
+        if struck + 1 - self.fraction == 0:
+            return identity
+        return TransitionMatrix(
+            (struck * matrix.rows + (1 - self.fraction) * identity.rows) / (struck + 1 - self.fraction)
+        )
+
+    def known_share(self, num_classes: int) -> float | None:
+        """Return the share over all images, struck or not."""
+        share = self.model.known_share(num_classes)
+        return None if share is None else 1 - self.fraction * (1 - share)
 
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
         return self.model(label, rng, num_classes) if rng.random() < self.fraction else label.copy()

@@ -67,6 +67,13 @@ class NoiseModel(BaseModel, ABC):
         """
         return None
 
+    def known_share(self, num_classes: int) -> float | None:
+        """Return the share of known pixels that stay known, or None where it is not the same for all of them.
+
+        It decides what Q a composition has: see `Chain` and `AtFraction`.
+        """
+        return 1.0
+
     @abstractmethod
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
         """Return a new array from a C-contiguous label; IGNORE pixels may come back with any value."""
@@ -112,4 +119,7 @@ def format_value(value: Any) -> str:
         return json.dumps(value.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
     if isinstance(value, tuple | list):
         return f"[{','.join(format_value(entry) for entry in value)}]"
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return text.replace("e+", "e")  # a plus joins noises

@@ -34,17 +34,29 @@ class Chain(NoiseModel):
     def check_num_classes(self, num_classes: int) -> None:
         """Raise ValueError if a step does not fit C classes."""
         for step in self.steps:
-            step.check_num_classes(num_classes)
+            try:
+                step.check_num_classes(num_classes)
+            except ValueError as error:
+                raise ValueError(f"step '{step}': {error}") from None
 
     def transition(self, num_classes: int) -> TransitionMatrix | None:
-        """Return the product of the steps' matrices, or None if a step has none."""
-        product = TransitionMatrix.identity(num_classes)
+        """Return the product of the steps' matrices.
+
+        None if a step has none, or if a step ignores pixels unevenly after another has changed classes: which of the
+        changed pixels are left then depends on the image.
+        """
+        identity = product = TransitionMatrix.identity(num_classes)
         for step in self.steps:
             matrix = step.transition(num_classes)
-            if matrix is None:
+            if matrix is None or (step.known_share(num_classes) is None and product != identity):
                 return None
             product = product @ matrix
         return product
+
+    def known_share(self, num_classes: int) -> float | None:
+        """Return the product of the steps' shares, or None if a step has none."""
+        shares = [step.known_share(num_classes) for step in self.steps]
+        return None if None in shares else float(np.prod([share for share in shares if share is not None]))
 
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
         for step in self.steps:

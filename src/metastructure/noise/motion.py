@@ -1,13 +1,14 @@
 """Objects annotated in the wrong place or at the wrong angle: each moves on its own."""
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from metastructure.label import LabelArray
 from metastructure.noise.base import NoiseModel
+from metastructure.noise.geometry import BAND_PIXELS, Mask
 from metastructure.noise.objects import LabelObject, find_objects
 
 Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -43,11 +44,15 @@ class Displacement(NoiseModel):
     spread_px: Spread
 
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
-        objects = find_objects(label, num_classes)
-        noisy = _without(label, objects)
-        for piece in objects:
+        noisy = np.zeros_like(label)
+        for piece in find_objects(label, num_classes):
             shift = np.rint(rng.normal(0, self.spread_px, label.ndim)).astype(np.intp)
-            _paint(noisy, piece.positions() + shift, piece.klass)
+            target, source = [], []
+            for side, step, length in zip(piece.box, shift.tolist(), label.shape, strict=True):
+                low, high = max(side.start + step, 0), min(side.stop + step, length)
+                target.append(slice(low, max(low, high)))
+                source.append(slice(low - side.start - step, max(low, high) - side.start - step))
+            noisy[tuple(target)][piece.inside[tuple(source)]] = piece.klass
         return noisy
 
 
@@ -77,49 +82,49 @@ class Rotation(NoiseModel):
     spread_degrees: Spread
 
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
-        objects = find_objects(label, num_classes)
-        noisy = _without(label, objects)
-        for piece in objects:
-            _paint(noisy, rotated_positions(piece, np.deg2rad(rng.normal(0, self.spread_degrees))), piece.klass)
+        noisy = np.zeros_like(label)
+        for piece in find_objects(label, num_classes):
+            angle = np.deg2rad(rng.normal(0, self.spread_degrees))
+            for box, hit in rotate_object(piece, angle, label.shape):
+                noisy[box][hit] = piece.klass
         return noisy
 
 
-def rotated_positions(piece: LabelObject, angle: float) -> npt.NDArray[np.intp]:
-    """Return the pixels of an object turned by `angle` (radians, from rows towards columns) in its last two axes.
+def rotate_object(piece: LabelObject, angle: float, shape: tuple[int, ...]) -> Iterator[tuple[tuple[slice, ...], Mask]]:
+    """Give the part of an object that lies in the image after a turn, as boxes of a few rows with a mask each.
+
+    Parameters
+    ----------
+    piece : LabelObject
+        The object; it turns about its centre, in its last two axes.
+    angle : float
+        In radians, from rows towards columns.
+    shape : (H, W) or (D, H, W)
+        Shape of the image.
 
     Notes
     -----
     Each pixel of the turned box is looked up where it came from, so that no holes open.
     """
-    centre = piece.centre()
-    corner = np.array([side.start for side in piece.box])
-    reach = int(np.ceil(np.hypot(*piece.inside.shape[-2:]))) + 1
-    around = [np.arange(-reach, reach + 1)] * 2
-    if piece.inside.ndim == 3:
-        around.insert(0, np.arange(piece.inside.shape[0]))
-    target = np.stack(np.meshgrid(*around, indexing="ij"), axis=-1).reshape(-1, piece.inside.ndim)
-    target[:, -2:] += np.rint(centre[-2:]).astype(np.intp)
-    if piece.inside.ndim == 3:
-        target[:, 0] += corner[0]
-    source = target.astype(np.float64)
-    offset = source[:, -2:] - centre[-2:]
+    row_centre, column_centre = (float(middle) for middle in piece.centre()[-2:])
+    (top, left), (height, width) = (side.start for side in piece.box[-2:]), piece.inside.shape[-2:]
     cosine, sine = np.cos(angle), np.sin(angle)
-    source[:, -2:] = centre[-2:] + offset @ np.array([[cosine, -sine], [sine, cosine]])
-    index = np.rint(source).astype(np.intp) - corner
-    fits = ((index >= 0) & (index < piece.inside.shape)).all(axis=1)
-    hit = fits.copy()
-    hit[fits] = piece.inside[tuple(index[fits].T)]
-    turned: npt.NDArray[np.intp] = target[hit]
-    return turned
-
-
-def _without(label: LabelArray, objects: list[LabelObject]) -> LabelArray:
-    noisy = label.copy()
-    for piece in objects:
-        noisy[piece.box][piece.inside] = 0
-    return noisy
-
-
-def _paint(label: LabelArray, positions: npt.NDArray[np.intp], klass: int) -> None:
-    within = ((positions >= 0) & (positions < label.shape)).all(axis=1)
-    label[tuple(positions[within].T)] = klass
+    rows = np.array([top - 1, top + height]) - row_centre
+    columns = np.array([left - 1, left + width]) - column_centre
+    ends = []
+    for reach, middle, length in (
+        (np.add.outer(cosine * rows, -sine * columns), row_centre, shape[-2]),
+        (np.add.outer(sine * rows, cosine * columns), column_centre, shape[-1]),
+    ):
+        low = max(int(np.floor(reach.min() + middle)), 0)
+        ends.append((low, max(low, min(int(np.ceil(reach.max() + middle)) + 1, length))))
+    (low, high), (first, stop) = ends
+    across = np.arange(first, stop) - column_centre
+    step = max(1, BAND_PIXELS // (8 * max(stop - first, 1)))
+    for start in range(low, high, step):
+        down = (np.arange(start, min(start + step, high)) - row_centre)[:, None]
+        row = np.rint(row_centre + cosine * down + sine * across).astype(np.int32) - top
+        column = np.rint(column_centre - sine * down + cosine * across).astype(np.int32) - left
+        fits = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        hit = piece.inside[..., np.where(fits, row, 0), np.where(fits, column, 0)] & fits
+        yield (*piece.box[:-2], slice(start, start + len(down)), slice(first, stop)), hit

@@ -59,6 +59,10 @@ class Sampling(NoiseModel):
         rows[:, 0] += 1 - self.fraction
         return TransitionMatrix(rows)
 
+    def known_share(self, num_classes: int) -> float:
+        """Return the fraction if the rest is ignored, else 1."""
+        return self.fraction if self.fill == "ignore" else 1.0
+
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
         flat = label.reshape(-1)
         fill, first = (IGNORE, 0) if self.fill == "ignore" else (0, 1)

@@ -43,6 +43,10 @@ class Unlabelled(NoiseModel):
         """Return the identity: the pixels that keep a class keep the right one."""
         return TransitionMatrix.identity(num_classes)
 
+    def known_share(self, num_classes: int) -> float:
+        """Return the share of images or slices that keep their label."""
+        return 1 - self.fraction
+
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
         slices = label.ndim == 3 and self.unit == "slice"
         left_out = rng.random(len(label) if slices else 1) < self.fraction

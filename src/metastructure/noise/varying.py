@@ -9,6 +9,9 @@ from metastructure.label import LabelArray
 from metastructure.noise.base import NoiseModel, format_spec, format_value
 from metastructure.transition import TransitionMatrix
 
+NUM_TRIALS = 513
+"""Values of a range of fractions that must fit the field; families forbid intervals (a shift below 1), not points."""
+
 
 class Varying(NoiseModel):
     """Apply a model with some of its fields drawn evenly from a range, per image.
@@ -23,7 +26,7 @@ class Varying(NoiseModel):
     Raises
     ------
     ValueError
-        If a range is empty or one of its ends does not fit the field.
+        If a range is empty or a value in it does not fit the field.
 
     Examples
     --------
@@ -47,7 +50,10 @@ class Varying(NoiseModel):
                 raise ValueError(f"a range runs from low to high; got {format_value(low)}..{format_value(high)}")
             if isinstance(getattr(self.model, field), bool) or not isinstance(getattr(self.model, field), int | float):
                 raise ValueError(f"{field} is not a number and cannot vary")
-        self._with({field: high for field, (_, high) in self.ranges.items()})
+        for field, (low, high) in self.ranges.items():
+            is_whole = isinstance(getattr(self.model, field), int)
+            for value in range(int(low), int(high) + 1) if is_whole else np.linspace(low, high, NUM_TRIALS).tolist():
+                self._with({field: value})
         return self
 
     def check_num_classes(self, num_classes: int) -> None:
@@ -65,6 +71,10 @@ class Varying(NoiseModel):
         (field, ends), *_ = self.ranges.items()
         low, high = (self._with({field: end}).transition(num_classes) for end in ends)
         return None if low is None or high is None else TransitionMatrix((low.rows + high.rows) / 2)
+
+    def known_share(self, num_classes: int) -> float | None:
+        """Return 1 if the model ignores nothing, else None: the share then varies from image to image."""
+        return 1.0 if self.model.known_share(num_classes) == 1.0 else None
 
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
         drawn: dict[str, float] = {}

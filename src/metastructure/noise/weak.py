@@ -1,5 +1,6 @@
 """Weak annotation: points, scribbles, boxes and discs in place of outlines."""
 
+from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -48,12 +49,19 @@ class Points(NoiseModel):
         """Return the identity over the pixels that keep a class if the rest is ignored, else None."""
         return TransitionMatrix.identity(num_classes) if self.fill == "ignore" else None
 
+    def known_share(self, num_classes: int) -> float | None:
+        """Return None if the rest is ignored, as large objects keep a smaller share of themselves, else 1."""
+        return None if self.fill == "ignore" else 1.0
+
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
+        objects = find_objects(label, num_classes, background=self.fill == "ignore")
         noisy = _canvas(label, self.fill)
-        for piece in find_objects(label, num_classes, background=self.fill == "ignore"):
-            positions = piece.positions()
-            count = min(self.per_object, len(positions))
-            noisy[tuple(positions[rng.choice(len(positions), count, replace=False)].T)] = piece.klass
+        pixels = np.concatenate([[0], np.cumsum(objects.stop - objects.start, dtype=np.intp)])  # before each run
+        for klass, (first, stop) in zip(objects.classes, pairwise(pixels[objects.first_run].tolist()), strict=True):
+            count = min(self.per_object, stop - first)
+            chosen = first + rng.choice(stop - first, count, replace=False)
+            run = np.searchsorted(pixels, chosen, side="right") - 1
+            noisy.reshape(-1)[objects.start[run] + (chosen - pixels[run])] = klass
         return noisy
 
 
@@ -98,6 +106,10 @@ class Scribbles(NoiseModel):
         """Return the identity over the pixels that keep a class if the rest is ignored, else None."""
         return TransitionMatrix.identity(num_classes) if self.fill == "ignore" else None
 
+    def known_share(self, num_classes: int) -> float | None:
+        """Return None if the rest is ignored, as large objects keep a smaller share of themselves, else 1."""
+        return None if self.fill == "ignore" else 1.0
+
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
         noisy = _canvas(label, self.fill)
         for klass in range(0 if self.fill == "ignore" else 1, num_classes):
@@ -125,9 +137,11 @@ class Boxes(NoiseModel):
     family: ClassVar[str] = "boxes"
 
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
+        objects = find_objects(label, num_classes)
         noisy = _canvas(label, "background")
-        for piece in sorted(find_objects(label, num_classes), key=lambda piece: -piece.inside.size):
-            noisy[piece.box] = piece.klass
+        boxes = objects.boxes()
+        for number in np.argsort(-np.diff(boxes)[..., 0].prod(axis=1), kind="stable"):
+            noisy[tuple(slice(*ends) for ends in boxes[number].tolist())] = objects.classes[number]
         return noisy
 
 

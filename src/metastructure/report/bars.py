@@ -44,7 +44,8 @@ def draw_bars(bars: Sequence[Bar], axis_title: str) -> str:
         value = 0.0 if np.isnan(bar.value) else bar.value
         axes.barh(place, value, height=0.7, color=FAMILIES[bar.family][1])
         if not np.isnan(bar.low):
-            axes.plot([bar.low, bar.high], [place, place], color="#d55e00", linewidth=2.2, solid_capstyle="butt")
+            for colour, width in (("#ffffff", 4.5), ("#d55e00", 2.2)):  # a white rim, to be seen on any bar
+                axes.plot([bar.low, bar.high], [place, place], color=colour, linewidth=width, solid_capstyle="butt")
         axes.text(max(value, np.nan_to_num(bar.high)) + 1, place, describe_value(bar.value), va="center", fontsize=9)
     if bars and not np.isnan(bars[0].value):
         axes.axvline(bars[0].value, color="#000000", linewidth=0.8, linestyle="--")

@@ -37,7 +37,7 @@ def demo_study(seed: int = 0) -> StudySpec:
         data={"nuclei": DataSpec(generate=generate)},
         noises=NOISES,
         networks=(NetworkSpec(name="residual_unet"),),
-        training=TrainingSettings(epochs=15, batch_size=8, crop_px=128),
+        training=TrainingSettings(epochs=12, batch_size=8, crop_px=128),
         seeds=(seed,),
     )
 

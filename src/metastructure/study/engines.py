@@ -2,13 +2,13 @@
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 from metastructure.data.folder import Dataset
 from metastructure.errors import RunError
 from metastructure.study.progress import Progress
-from metastructure.study.run import execute_run, load_data
+from metastructure.study.run import execute_run
 from metastructure.study.spec import RunSpec
 from metastructure.study.store import Store
 from metastructure.training import Machine
@@ -18,10 +18,19 @@ class Engine(ABC):
     """Does runs and writes their records to a store."""
 
     @abstractmethod
-    def execute(self, runs: Sequence[RunSpec], store: Store, progress: Progress) -> list[RunError]:
+    def execute(
+        self, runs: Sequence[RunSpec], datasets: Mapping[str, Dataset], store: Store, progress: Progress
+    ) -> list[RunError]:
         """Do all runs, none of which is done, and return what failed; the others go on.
 
-        An error of data or spec, which would stop every run alike, is raised at once.
+        Parameters
+        ----------
+        runs : sequence of RunSpec
+            All different.
+        datasets : mapping from name to Dataset
+            The data set of every run.
+        store, progress
+            Where records go, and who hears of it.
         """
 
 
@@ -37,17 +46,16 @@ class SerialEngine(Engine):
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
 
-    def execute(self, runs: Sequence[RunSpec], store: Store, progress: Progress) -> list[RunError]:
-        """Do the runs in the given order; each data set is read once and kept while its runs last."""
+    def execute(
+        self, runs: Sequence[RunSpec], datasets: Mapping[str, Dataset], store: Store, progress: Progress
+    ) -> list[RunError]:
+        """Do the runs in the given order."""
         failures: list[RunError] = []
-        loaded: tuple[str, Dataset] | None = None
         for run in runs:
-            if loaded is None or loaded[0] != run.data_name:
-                loaded = run.data_name, load_data(run.data_name, run.data, store.root / "data")
-                store.claim_data(run.data_name, loaded[1].fingerprint)
             progress.run_started(run)
             try:
-                record = execute_run(run, loaded[1], store, self.machine, functools.partial(progress.epoch_done, run))
+                on_epoch = functools.partial(progress.epoch_done, run)
+                record = execute_run(run, datasets[run.data_name], store, self.machine, on_epoch)
             except RunError as error:
                 failures.append(error)
                 progress.run_failed(run, error)

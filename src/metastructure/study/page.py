@@ -74,7 +74,10 @@ def noise_family(noise: str, num_classes: int) -> str:
 
 
 def _explain_score(table: pd.DataFrame) -> str:
-    dice = "Dice: mean over test images at the threshold chosen on the validation split for the best mean Dice."
+    dice = (
+        "Dice: mean over test images at the threshold chosen for it on the clean labels of the validation split; "
+        "beside it at the fixed threshold 0.5."
+    )
     miou = "mIoU: mean over classes of the IoU of all test pixels."
     used = [text for name, text in (("dice", dice), ("miou", miou)) if (table["metric"] == name).any()]
     many = table["seeds"].max() > 1
@@ -136,7 +139,7 @@ def _collect_facts(study: StudySpec, records: Sequence[RunRecord], command: str)
 
     facts = {"command": command} if command else {}
     facts["runs"] = f"{len(records)} (seeds {distinct([str(r.spec.seed) for r in records])})"
-    facts["training"] = study.training.model_dump_json(exclude_defaults=False)
+    facts["training"] = ", ".join(f"{name} {value}" for name, value in study.training.model_dump().items())
     facts["network parameters"] = distinct([f"{r.spec.network.title} {r.num_parameters:,}" for r in records])
     facts["machine"] = distinct([f"{r.device}, {r.threads} threads" for r in records])
     facts["versions"] = distinct([" ".join(f"{k} {v}" for k, v in r.versions.items()) for r in records])

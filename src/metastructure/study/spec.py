@@ -101,6 +101,13 @@ NoiseText = Annotated[str, BeforeValidator(_canonical_noise)]
 """A noise in its canonical text, parsed from any form of spec."""
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 class RunSpec(BaseModel):
     """One training and its evaluation; the fields are those of `StudySpec`, one of each."""
 
@@ -148,10 +155,10 @@ class StudySpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    name: Name
     description: str = ""
-    data: Annotated[dict[str, DataSpec], Field(min_length=1)]
-    noises: Annotated[tuple[NoiseText, ...], Field(min_length=1)]
+    data: Annotated[dict[Name, DataSpec], Field(min_length=1)]
+    noises: Annotated[tuple[NoiseText, ...], Field(min_length=1), BeforeValidator(_as_list)]
     networks: Annotated[tuple[NetworkSpec, ...], Field(min_length=1)] = (NetworkSpec(name=DEFAULT_NETWORK),)
     training: TrainingSettings = TrainingSettings()
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
@@ -159,7 +166,8 @@ class StudySpec(BaseModel):
 
     @model_validator(mode="after")
     def _check_repeats(self) -> "StudySpec":
-        for name, values in (("noises", self.noises), ("seeds", self.seeds)):
+        titles = [network.title for network in self.networks]
+        for name, values in (("noises", self.noises), ("seeds", self.seeds), ("networks", titles)):
             repeated = {value for value in values if list(values).count(value) > 1}
             if repeated:
                 raise ValueError(f"{name} lists {min(repeated, key=str)!r} twice")
@@ -182,7 +190,7 @@ class StudySpec(BaseModel):
                         )
 
 
-def load_study(path: Path) -> StudySpec:
+def load_study(path: Path | str) -> StudySpec:
     """Return the study in a YAML file; its folders are resolved relative to the file.
 
     Raises
@@ -190,12 +198,17 @@ def load_study(path: Path) -> StudySpec:
     ConfigError
         In one line with the file, the key and what is allowed.
     """
+    path = Path(path)
     if not path.is_file():
         raise ConfigError(f"{path}: no such study file.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{path}: not valid YAML{where}: {error.problem or error.context}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}.") from None
+        raise ConfigError(f"{path}: not valid YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path}: a study is a mapping with the keys {', '.join(StudySpec.model_fields)}.")
     try:

@@ -27,12 +27,12 @@ class Store:
 
     Parameters
     ----------
-    root : Path
+    root : Path or str
         Made when something is first written.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
 
     def folder(self, run: RunSpec) -> Path:
         """Return the run's own folder."""
@@ -66,8 +66,22 @@ class Store:
             ) from error
 
     def load_done(self, study: StudySpec) -> list[RunRecord]:
-        """Return the records of all finished runs of a study, in its order."""
-        return [self.load(run) for run in study.runs() if self.is_done(run)]
+        """Return the records of all finished runs of a study, in its order.
+
+        Raises
+        ------
+        RunError
+            If a record is damaged, or two records saw different content under one data set's name.
+        """
+        records = [self.load(run) for run in study.runs() if self.is_done(run)]
+        seen: dict[str, str] = {}
+        for record in records:
+            if seen.setdefault(record.spec.data_name, record.data_fingerprint) != record.data_fingerprint:
+                raise RunError(
+                    f"{self.root}: runs of the data set {record.spec.data_name!r} saw different files; "
+                    "delete the store, or the runs of the old files."
+                )
+        return records
 
     def save(self, record: RunRecord, samples: Samples) -> None:
         """Write the samples, then the record, and remove the checkpoint that is no longer needed."""
@@ -95,6 +109,8 @@ class Store:
         """
         path = self.root / "data.json"
         known: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if known.get(name) == fingerprint:
+            return
         if known.setdefault(name, fingerprint) != fingerprint:
             raise DataError(
                 f"{self.root}: the data set {name!r} changed since earlier runs of this study; "

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
-from metastructure.errors import RunError
+from metastructure.data.folder import Dataset
+from metastructure.errors import ConfigError, RunError
+from metastructure.networks import build_network
+from metastructure.noise import parse_noise
 from metastructure.study.engines import Engine
 from metastructure.study.progress import Progress
 from metastructure.study.record import RunRecord
+from metastructure.study.run import load_data
 from metastructure.study.spec import RunSpec, StudySpec
 from metastructure.study.store import Store
 
@@ -44,9 +48,25 @@ def run_study(study: StudySpec, store: Store, engine: Engine, progress: Progress
     DataError, ConfigError
         At once: they would stop every run alike. Also where a data set is no longer what earlier runs saw.
     """
+    datasets = {name: load_data(name, spec, store.root / "data") for name, spec in study.data.items()}
+    _check_fit(study, datasets)
+    for name, data in datasets.items():
+        store.claim_data(name, data.fingerprint)
     store.save_study(study)
     todo = [run for run in study.runs() if not store.is_done(run)]
-    failures = engine.execute(todo, store, progress or Progress()) if todo else []
+    failures = engine.execute(todo, datasets, store, progress or Progress()) if todo else []
     if failures:
         raise RunError(f"{len(failures)} of {len(todo)} runs failed; the first: {failures[0]}")
     return store.load_done(study)
+
+
+def _check_fit(study: StudySpec, datasets: dict[str, Dataset]) -> None:
+    """Raise ConfigError for a noise or a network that cannot work on a data set, before anything is computed."""
+    for name, data in datasets.items():
+        for noise in study.noises:
+            try:
+                parse_noise(noise).check_num_classes(data.num_classes)
+            except ValueError as error:
+                raise ConfigError(f"noise '{noise}' does not fit the data set '{name}': {error}") from None
+        for network in study.networks:
+            build_network(network, data.num_channels, data.num_classes)

@@ -32,11 +32,11 @@ COLUMNS = {
     "difference": "score minus that of clean labels, same seeds and images",
     "difference_low": "lower end of its 95 % interval",
     "difference_high": "upper end of its 95 % interval",
-    "score_at_half": "binary: score at the fixed threshold 0.5 instead of the one chosen on validation",
+    "score_at_half": "binary: score at the fixed threshold 0.5 instead of the one chosen on clean validation labels",
     "pooled_dice": "Dice of all test pixels together (mean over the classes 1..C-1)",
     "auc": "binary: area under the ROC curve over all test pixels, %",
     "accuracy": "share of test pixels that are right, %",
-    "threshold": "binary: mean threshold chosen on validation",
+    "threshold": "binary: mean threshold chosen on the clean validation labels",
 }
 """Every column and what it says."""
 
@@ -79,15 +79,9 @@ def _make_row(members: list[RunRecord], reference: list[RunRecord], num_resample
     binary = members[0].num_classes == 2
     counts = np.stack([record.test.counts() for record in members])
     S, N = counts.shape[:2]
-    if binary:
-        values = foreground_dice(counts)
-        absolute = bootstrap_interval(
-            lambda s, n: 100 * float(nanmean(values[np.ix_(s, n)])), S, N, _rng(spec.noise), num_resamples=num_resamples
-        )
-    else:
-        absolute = bootstrap_interval(
-            lambda s, n: score(counts[np.ix_(s, n)]), S, N, _rng(spec.noise), num_resamples=num_resamples
-        )
+    absolute = bootstrap_interval(
+        lambda s, n: score(counts[np.ix_(s, n)]), S, N, _rng(spec.noise), num_resamples=num_resamples
+    )
     return {
         "data": spec.data_name,
         "network": spec.network.title,
@@ -118,23 +112,13 @@ def _difference(members: list[RunRecord], reference: list[RunRecord], num_resamp
     if not pairs or any(one.test.ids != other.test.ids for one, other in pairs):
         return nothing
     mine, theirs = (np.stack([pair[side].test.counts() for pair in pairs]) for side in (0, 1))
-    if mine.shape[-1] == 2:
-        gap = foreground_dice(mine) - foreground_dice(theirs)
-        interval = bootstrap_interval(
-            lambda s, n: 100 * float(nanmean(gap[np.ix_(s, n)])),
-            gap.shape[0],
-            gap.shape[1],
-            _rng(members[0].spec.noise),
-            num_resamples=num_resamples,
-        )
-    else:
-        interval = bootstrap_interval(
-            lambda s, n: score(mine[np.ix_(s, n)]) - score(theirs[np.ix_(s, n)]),
-            mine.shape[0],
-            mine.shape[1],
-            _rng(members[0].spec.noise),
-            num_resamples=num_resamples,
-        )
+    interval = bootstrap_interval(
+        lambda s, n: score(mine[np.ix_(s, n)]) - score(theirs[np.ix_(s, n)]),
+        mine.shape[0],
+        mine.shape[1],
+        _rng(members[0].spec.noise),
+        num_resamples=num_resamples,
+    )
     return dict(zip(nothing, interval, strict=True))
 
 
@@ -157,7 +141,9 @@ def format_table(table: pd.DataFrame, brief: bool = False) -> list[list[str]]:
     header = [name for name in ("data", "network") if name not in constant]
     header += ["label", "changed %", f"{metric} [95 %]", "minus clean [95 %]"]
     binary = (table["metric"] == "dice").any()
-    side = {"pooled_dice": "pooled Dice", "auc": "AUC", "accuracy": "accuracy"} if binary else {"accuracy": "accuracy"}
+    side = {"accuracy": "accuracy"}
+    if binary:
+        side = {"score_at_half": "Dice at 0.5", "pooled_dice": "pooled Dice", "auc": "AUC", **side}
     shown = {} if brief else side
     header += list(shown.values())
     header += [] if "seeds" in constant else ["seeds"]

@@ -87,13 +87,13 @@ def train(
     steps_per_epoch = count_batches(len(store), settings.batch_size, settings.crops_per_image)
     scheduler = _make_scheduler(optimizer, settings, steps_per_epoch)
     history, first_epoch = History(), 0
-    if checkpoint is not None and checkpoint.is_file():
+    model, fast_optimizer = fabric.setup(network, optimizer)
+    if checkpoint is not None and checkpoint.is_file():  # after the set-up, which decides the device of all states
         state = load_checkpoint(checkpoint, identity)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         scheduler.load_state_dict(state["scheduler"])
         history, first_epoch = History(state["loss"], state["seconds"]), state["epoch"]
-    model, fast_optimizer = fabric.setup(network, optimizer)
     compute_loss = LOSSES[settings.loss]
     model.train()
     saved = time.monotonic()

@@ -39,7 +39,7 @@ class TrainingSettings(BaseModel):
     schedule : "onecycle", "step" or "constant"
         ``step`` multiplies by `step_factor` every `step_epochs`.
     precision : str
-        Fabric's: ``32-true``, ``bf16-mixed``, ``16-mixed``. It changes results, so it is part of the identity.
+        Fabric's: ``32-true`` or ``bf16-mixed``. It changes results, so it is part of the identity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,7 +57,7 @@ class TrainingSettings(BaseModel):
     schedule: Literal["onecycle", "step", "constant"] = "onecycle"
     step_epochs: Annotated[int, Field(ge=1)] = 20
     step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
 
 class Machine(BaseModel):

@@ -1,0 +1,93 @@
+"""A number with its bootstrap interval and, where it is undefined, the reason; resampling of whole images."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+Counts = npt.NDArray[np.int64]
+
+ONE_IMAGE = "one image only: no interval"
+
+
+class Estimate(BaseModel):
+    """A value with an interval; both NaN where `reason` says why, the interval alone for one image.
+
+    Attributes
+    ----------
+    value, low, high : float
+    reason : str or None
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    value: float
+    low: float
+    high: float
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        """Return ``0.95 (0.91 to 0.98)``, or ``undefined: `` and the reason.
+
+        Examples
+        --------
+        >>> print(Estimate(value=0.5, low=0.25, high=0.75))
+        0.500 (0.250 to 0.750)
+        """
+        if np.isnan(self.value):
+            return f"undefined: {self.reason}"
+        interval = "no interval" if np.isnan(self.low) else f"{self.low:.3f} to {self.high:.3f}"
+        return f"{self.value:.3f} ({interval})"
+
+
+def bootstrap_images(
+    statistic: Callable[[Counts], npt.NDArray[np.float64]],
+    num_images: int,
+    rng: np.random.Generator,
+    confidence: float,
+    num_resamples: int,
+) -> npt.NDArray[np.float64]:
+    """Return the percentile intervals of K statistics over the images, (K, 2).
+
+    Parameters
+    ----------
+    statistic : callable
+        From how often each image counts, an array of N integers, to K numbers.
+    num_images : int
+        N; the intervals of one image are NaN.
+    rng : numpy Generator
+        From `metastructure.rng.generator`.
+    confidence : float in (0, 1)
+    num_resamples : int, at least 1
+
+    Notes
+    -----
+    Resamples in which a statistic is NaN are left out of its interval.
+
+    References
+    ----------
+    Efron, Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+
+    Examples
+    --------
+    >>> from metastructure.rng import generator
+    >>> scores = np.array([0.0, 1.0, 1.0, 1.0])
+    >>> bootstrap_images(lambda times: np.array([times @ scores / 4]), 4, generator(0), 0.95, 200).tolist()
+    [[0.25, 1.0]]
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1; got {confidence}.")
+    if num_resamples < 1:
+        raise ValueError(f"num_resamples must be at least 1; got {num_resamples}.")
+    if num_images < 2:
+        return np.full((len(statistic(np.ones(num_images, dtype=np.int64))), 2), np.nan)
+    times = rng.multinomial(num_images, np.full(num_images, 1 / num_images), size=num_resamples)
+    values = np.stack([statistic(row) for row in times])
+    tail = (1 - confidence) / 2
+    return np.stack([_quantiles(column, tail) for column in values.T])
+
+
+def _quantiles(values: npt.NDArray[np.float64], tail: float) -> npt.NDArray[np.float64]:
+    defined = values[~np.isnan(values)]
+    return np.quantile(defined, [tail, 1 - tail], method="inverted_cdf") if defined.size else np.full(2, np.nan)
