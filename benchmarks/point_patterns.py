@@ -66,7 +66,7 @@ def make_points(num: int) -> np.ndarray:
 
 
 def measure(who: str, points_file: str) -> dict[str, object]:
-    """Return seconds, megabytes and K at radii 1, 1.5, .. MAX_RADIUS + 0.5 of one estimator, in a process of its own."""
+    """Return seconds, megabytes and K at radii 1, 1.5, .. MAX_RADIUS + 0.5 of one estimator, in its own process."""
     points = np.loadtxt(points_file, delimiter=",", dtype=np.int64)
     radii = np.arange(2, 2 * MAX_RADIUS + 2) / 2
     if who.startswith("ours"):

@@ -9,7 +9,7 @@ from pydantic import field_validator
 from metastructure.label import LabelArray
 from metastructure.noise.base import NoiseModel
 from metastructure.noise.flipping import Rate
-from metastructure.noise.objects import number_objects
+from metastructure.noise.objects import find_objects
 from metastructure.transition import TransitionMatrix
 
 
@@ -66,12 +66,10 @@ class ObjectSwap(NoiseModel):
         return TransitionMatrix(self._rows(num_classes))
 
     def _corrupt(self, label: LabelArray, rng: np.random.Generator, num_classes: int) -> LabelArray:
-        pieces, classes = number_objects(label, num_classes)
+        objects = find_objects(label, num_classes)
         steps = np.cumsum(self._rows(num_classes), axis=1)[:, :-1]
-        draws = rng.random(len(classes) - 1)
-        colour = np.zeros_like(classes)
-        colour[1:] = (draws[:, None] >= steps[classes[1:]]).sum(axis=1)
-        return np.where(pieces > 0, colour[pieces], label)
+        colour = (rng.random(len(objects))[:, None] >= steps[objects.classes]).sum(axis=1).astype(label.dtype)
+        return objects.paint(colour)
 
     def _rows(self, num_classes: int) -> npt.NDArray[np.float64]:
         if isinstance(self.confusion, tuple):
