@@ -10,6 +10,7 @@ during a call, noisy label included, as a multiple of the clean label.
 import argparse
 import os
 import platform
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -216,7 +217,7 @@ def main() -> None:
         f"{date.today().isoformat()} · {describe_machine()} · load {os.getloadavg()[0]:.1f} · Python "
         f"{platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}, scikit-image "
         f"{skimage.__version__}, metastructure {_version.__version__}. "
-        "By `benchmarks/noise_speed.py`; CPU time, one thread.",
+        f"By `{' '.join(['benchmarks/noise_speed.py', *sys.argv[1:]])}`; CPU time, one thread.",
         "",
     ]
     text = "\n".join([*head, *measure(arguments.rounds, arguments.big)]) + "\n"

@@ -37,6 +37,11 @@ class ScoreHistogram:
     dice_num: npt.NDArray[np.int64]
 
     @classmethod
+    def empty(cls) -> Self:
+        """Return the histogram of no pixels, to add others to."""
+        return cls(np.zeros((2, NUM_BINS), np.int64), np.zeros(NUM_BINS), np.zeros(NUM_BINS, np.int64))
+
+    @classmethod
     def from_image(cls, probability: npt.NDArray[np.floating], label: LabelArray) -> Self:
         """Return the histogram of one image; pixels of other classes than 0 and 1 (IGNORE) are left out.
 

@@ -26,6 +26,11 @@ class Dilation(NoiseModel):
         The classes that grow, over every other class. Without it all classes but the background 0 grow, over
         background only. Where two classes reach a pixel the nearer takes it, at a tie the lower.
 
+    References
+    ----------
+    Luo, Liu, Guo, Yang, "Deep Neural Networks Learn Meta-Structures from Noisy Labels in Semantic
+    Segmentation", AAAI 2022: perturbed clean labels.
+
     Examples
     --------
     >>> from metastructure.rng import generator
@@ -59,6 +64,11 @@ class Erosion(NoiseModel):
         IGNORE do not erode.
     classes : tuple of int, optional
         The classes that shrink; without it all but the background 0.
+
+    References
+    ----------
+    Luo, Liu, Guo, Yang, "Deep Neural Networks Learn Meta-Structures from Noisy Labels in Semantic
+    Segmentation", AAAI 2022: perturbed clean labels.
 
     Examples
     --------

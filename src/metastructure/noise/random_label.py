@@ -21,6 +21,11 @@ class RandomLabel(NoiseModel):
         One number is the probability of foreground, shared evenly by the classes 1..C-1; C numbers are the
         probabilities of the classes. Without it all classes are equally likely.
 
+    References
+    ----------
+    Luo, Liu, Guo, Yang, "Deep Neural Networks Learn Meta-Structures from Noisy Labels in Semantic
+    Segmentation", AAAI 2022: random labels.
+
     Examples
     --------
     >>> from metastructure.rng import generator

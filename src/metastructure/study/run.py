@@ -7,7 +7,7 @@ import datetime
 import functools
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -131,8 +131,8 @@ def _execute(
         on_epoch=on_epoch,
     )
 
-    threshold, val = _evaluate(network, data.splits["val"], C, fabric, None)
-    _, test = _evaluate(network, data.splits["test"], C, fabric, threshold)
+    threshold = _choose_threshold(network, data.splits["val"], fabric) if C == 2 else None
+    val, test = (_evaluate(network, data.splits[name], C, fabric, threshold) for name in ("val", "test"))
     record = RunRecord(
         spec=run,
         identity=run.identity,
@@ -154,32 +154,39 @@ def _execute(
     return record, _sample_images(network, data.splits["test"], noise, run.seed, C, fabric, threshold)
 
 
+def _choose_threshold(network: torch.nn.Module, split: Split, fabric: Fabric) -> float:
+    """Return the threshold with the best mean Dice on a split; 0.5 where no label holds foreground."""
+    scores = ScoreHistogram.empty()
+    for p, truth in _predict_split(network, split, fabric):
+        scores += ScoreHistogram.from_image(p[1], truth)
+    best = scores.best_threshold()
+    return 0.5 if np.isnan(best) else best
+
+
 def _evaluate(
     network: torch.nn.Module, split: Split, num_classes: int, fabric: Fabric, threshold: float | None
-) -> tuple[float | None, Evaluation]:
-    """Return the threshold, chosen on this split where none is given, and the evaluation at it."""
-    images = (zscore(image) for image in split.images)
-    if num_classes > 2:
-        tables = [
-            _table(truth, probabilities.argmax(0), num_classes)
-            for probabilities, truth in zip(predict_probabilities(network, images, fabric), split.labels, strict=True)
-        ]
-        return None, Evaluation(ids=list(split.ids), tables=tables)
-    foreground = [probabilities[1] for probabilities in predict_probabilities(network, images, fabric)]
-    pairs = list(zip(foreground, split.labels, strict=True))
-    scores = ScoreHistogram.from_image(*pairs[0])
-    for probability, truth in pairs[1:]:
-        scores += ScoreHistogram.from_image(probability, truth)
+) -> Evaluation:
+    """Return the evaluation on a split, at the threshold for two classes; one image in memory at a time."""
     if threshold is None:
-        best = scores.best_threshold()
-        threshold = 0.5 if np.isnan(best) else best
+        tables = [_table(truth, p.argmax(0), num_classes) for p, truth in _predict_split(network, split, fabric)]
+        return Evaluation(ids=list(split.ids), tables=tables)
+    tables, tables_at_half, scores = [], [], ScoreHistogram.empty()
+    for p, truth in _predict_split(network, split, fabric):
+        tables.append(_table(truth, p[1] >= threshold, 2))
+        tables_at_half.append(_table(truth, p[1] >= 0.5, 2))
+        scores += ScoreHistogram.from_image(p[1], truth)
     auc = scores.auc()
-    return threshold, Evaluation(
-        ids=list(split.ids),
-        tables=[_table(truth, probability >= threshold, 2) for probability, truth in pairs],
-        tables_at_half=[_table(truth, probability >= 0.5, 2) for probability, truth in pairs],
-        auc=None if np.isnan(auc) else auc,
+    return Evaluation(
+        ids=list(split.ids), tables=tables, tables_at_half=tables_at_half, auc=None if np.isnan(auc) else auc
     )
+
+
+def _predict_split(
+    network: torch.nn.Module, split: Split, fabric: Fabric
+) -> Iterator[tuple[npt.NDArray[np.float32], LabelArray]]:
+    """Yield the (C, H, W) probabilities of each image with its true label."""
+    images = (zscore(image) for image in split.images)
+    return zip(predict_probabilities(network, images, fabric), split.labels, strict=True)
 
 
 def _table(truth: LabelArray, prediction: npt.NDArray[np.generic], num_classes: int) -> list[list[int]]:
