@@ -20,6 +20,9 @@ class Padded(nn.Module):
     Notes
     -----
     Edge pixels are repeated, which is defined for every size; reflection needs a side longer than the padding.
+
+    In training, a batch of one image that shrinks to a single pixel is padded by one more stride: batch norm needs two
+    values of each channel.
     """
 
     def __init__(self, network: nn.Module, stride: int) -> None:
@@ -31,6 +34,8 @@ class Padded(nn.Module):
         """Return logits (B, C, H, W) for images of any size."""
         height, width = images_BKHW.shape[-2:]
         below, right = -height % self.stride, -width % self.stride
+        if self.training and len(images_BKHW) == 1 and height + below == width + right == self.stride:
+            right += self.stride
         if below or right:
             images_BKHW = functional.pad(images_BKHW, (0, right, 0, below), mode="replicate")
         logits_BCHW: torch.Tensor = self.network(images_BKHW)

@@ -1,6 +1,9 @@
 """A small residual U-Net, MONAI's `UNet` with a linear head: the default where there are two cores and no GPU."""
 
+from typing import Annotated
+
 from monai.networks.nets.unet import UNet
+from pydantic import Field
 from torch import nn
 
 from metastructure.networks.padded import Padded
@@ -8,7 +11,12 @@ from metastructure.networks.padded import Padded
 DEPTH = 4
 
 
-def residual_unet(in_channels: int, out_channels: int, width: int = 16, num_res_units: int = 2) -> nn.Module:
+def residual_unet(
+    in_channels: int,
+    out_channels: int,
+    width: Annotated[int, Field(ge=1)] = 16,
+    num_res_units: Annotated[int, Field(ge=0)] = 2,
+) -> nn.Module:
     """Return a residual U-Net with `width` to 8 `width` channels over four scales (16: 0.4 M parameters).
 
     Parameters

@@ -6,16 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from torch import nn
 
 from metastructure.errors import ConfigError
+from metastructure.networks.deeplab import deeplab
+from metastructure.networks.hrnet import hrnet
 from metastructure.networks.padded import Padded
 from metastructure.networks.residual_unet import residual_unet
 from metastructure.networks.unet import unet
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"residual_unet": residual_unet, "unet": unet}
-"""Every built-in network: ``factory(in_channels, out_channels, **settings)``."""
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "residual_unet": residual_unet,
+    "unet": unet,
+    "deeplab": deeplab,
+    "hrnet": hrnet,
+}
+"""Every built-in network: ``factory(in_channels, out_channels, **settings)``; annotations say which values it takes."""
 
 DEFAULT_NETWORK = "residual_unet"
 
@@ -61,12 +68,7 @@ class NetworkSpec(BaseModel):
         if self.name is not None:
             if self.name not in NETWORKS:
                 raise ValueError(f"unknown network {self.name!r}; known: {', '.join(NETWORKS)}")
-            known = list(inspect.signature(NETWORKS[self.name]).parameters)[2:]
-            unknown = sorted(set(self.settings) - set(known))
-            if unknown:
-                raise ValueError(
-                    f"network {self.name!r} has no setting {unknown[0]!r}; its settings: {', '.join(known)}"
-                )
+            _check_settings(self.name, self.settings)
         return self
 
     @property
@@ -74,6 +76,18 @@ class NetworkSpec(BaseModel):
         """The name in tables, with its settings: ``unet(width=32)``."""
         settings = ",".join(f"{key}={value}" for key, value in self.settings.items())
         return f"{self.name or self.factory}{f'({settings})' if settings else ''}"
+
+
+def _check_settings(name: str, settings: dict[str, Any]) -> None:
+    known = dict(list(inspect.signature(NETWORKS[name]).parameters.items())[2:])
+    for setting, value in settings.items():
+        if setting not in known:
+            raise ValueError(f"network {name!r} has no setting {setting!r}; its settings: {', '.join(known)}")
+        try:
+            TypeAdapter(known[setting].annotation).validate_python(value, strict=True)
+        except ValidationError as error:
+            wish = error.errors()[0]["msg"].removeprefix("Input ")
+            raise ValueError(f"network {name!r}: {setting} {wish}; got {value!r}") from error
 
 
 def build_network(spec: NetworkSpec, in_channels: int, num_classes: int) -> nn.Module:

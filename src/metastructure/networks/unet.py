@@ -1,15 +1,19 @@
 """The U-Net, MONAI's `BasicUNet` with batch norm and ReLU."""
 
+from typing import Annotated
+
 from monai.networks.nets.basic_unet import BasicUNet
+from pydantic import Field
 from torch import nn
 
 from metastructure.networks.padded import Padded
+from metastructure.networks.residual_blocks import initialise
 
 STRIDE = 16
 
 
-def unet(in_channels: int, out_channels: int, width: int = 64) -> nn.Module:
-    """Return a U-Net with `width` to 16 `width` channels over five scales; 64 is the paper's (31 M parameters).
+def unet(in_channels: int, out_channels: int, width: Annotated[int, Field(ge=1)] = 64) -> nn.Module:
+    """Return a U-Net with `width` to 16 `width` channels over five scales; 64 is the paper's (31.1 M parameters).
 
     Parameters
     ----------
@@ -17,6 +21,11 @@ def unet(in_channels: int, out_channels: int, width: int = 64) -> nn.Module:
         Channels of the images and of the logits.
     width : int
         Channels at full resolution.
+
+    Notes
+    -----
+    Against the paper: convolutions are padded, so that the logits have the image's size, and each is followed by batch
+    norm; the last transposed convolution keeps its 2 `width` channels where the paper halves them (0.07 M more).
 
     References
     ----------
@@ -32,4 +41,5 @@ def unet(in_channels: int, out_channels: int, width: int = 64) -> nn.Module:
         norm="batch",
         upsample="deconv",
     )
+    initialise(network)
     return Padded(network, STRIDE)
