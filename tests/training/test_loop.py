@@ -44,14 +44,17 @@ def test_it_learns_and_tells_each_epoch() -> None:
     assert history.loss[-1] < 0.6 * history.loss[0]
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-@pytest.mark.parametrize("schedule", ["onecycle", "step", "constant"])
+@pytest.mark.parametrize(
+    ("optimizer", "schedule", "average"),
+    [("adamw", "onecycle", "none"), ("sgd", "step", "none"), ("adamw", "constant", "ema"), ("sgd", "onecycle", "swa")],
+)
 def test_resume_ends_bit_for_bit_where_an_undisturbed_training_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, schedule: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, schedule: str, average: str
 ) -> None:
     monkeypatch.setattr(loop_module, "CHECKPOINT_INTERVAL_S", 0.0)
     settings = TrainingSettings.model_validate(
-        SETTINGS.model_dump() | {"optimizer": optimizer, "schedule": schedule, "step_epochs": 2, "learning_rate": 0.01}
+        SETTINGS.model_dump()
+        | {"optimizer": optimizer, "schedule": schedule, "step_epochs": 2, "learning_rate": 0.01, "average": average}
     )
     straight = _network()
     history = _train(straight, settings)
@@ -68,6 +71,71 @@ def test_resume_ends_bit_for_bit_where_an_undisturbed_training_does(
     again = _train(resumed, settings, checkpoint=path, identity="a")
     assert again.loss == history.loss
     assert all(torch.equal(a, b) for a, b in zip(_weights(straight), _weights(resumed), strict=True))
+
+
+@pytest.mark.parametrize("average", ["ema", "swa"])
+def test_averages_are_those_of_the_weights_on_the_way(monkeypatch: pytest.MonkeyPatch, average: str) -> None:
+    """A slow reference: keep the weights of every step, and average them by hand."""
+    steps: list[list[torch.Tensor]] = []
+    original = torch.optim.AdamW.step
+
+    def step(self: torch.optim.AdamW, *arguments: object) -> object:
+        result = original(self, *arguments)  # type: ignore[arg-type]
+        steps.append([value.detach().clone() for group in self.param_groups for value in group["params"]])
+        return result
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    network = _network()
+    settings = SETTINGS.model_copy(update={"average": average, "ema_decay": 0.6, "schedule": "constant"})
+    _train(network, settings)
+    assert len(steps) == 8  # 6 images in batches of 4, 4 epochs
+    kept = steps if average == "ema" else steps[6:]  # SWA: the last epoch of four
+    mean = kept[0]
+    for number, weights in enumerate(kept[1:], start=1):
+        share = 0.4 if average == "ema" else 1 / (number + 1)
+        mean = [old + share * (new - old) for old, new in zip(mean, weights, strict=True)]
+    for parameter, expected in zip(network.parameters(), mean, strict=True):
+        torch.testing.assert_close(parameter.detach(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_targets_are_made_from_each_batch_of_labels() -> None:
+    seen: list[torch.Size] = []
+
+    def invert(labels_BHW: torch.Tensor) -> torch.Tensor:
+        seen.append(labels_BHW.shape)
+        return torch.where(labels_BHW == 255, 255, 1 - labels_BHW)
+
+    plain, inverted = _network(), _network()
+    settings = SETTINGS.model_copy(update={"epochs": 30})
+    _train(plain, settings)
+    _train(inverted, settings, make_target=invert)
+    assert len(seen) == 60 and seen[0] == (4, 32, 32)
+    image = torch.from_numpy((np.random.default_rng(3).random((1, 1, 32, 32)) < 0.4).astype(np.float32) * 2 - 1)
+    with torch.no_grad():
+        first, second = (network.eval()(image) for network in (plain, inverted))
+    assert np.corrcoef(first.ravel(), second.ravel())[0, 1] < -0.5
+
+
+def test_watching_changes_nothing_and_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "CHECKPOINT_INTERVAL_S", 0.0)
+    watched, alone = _network(), _network()
+
+    def watch(network: torch.nn.Module) -> dict[str, float]:
+        assert not network.training
+        return {"mean": float(network(torch.ones(1, 1, 32, 32)).mean())}
+
+    def interrupt(epoch: int, loss: float) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    history = _train(watched, watch=watch)
+    _train(alone)
+    assert all(torch.equal(a, b) for a, b in zip(_weights(watched), _weights(alone), strict=True))
+    assert len({entry["mean"] for entry in history.watched}) == 4
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(KeyboardInterrupt):
+        _train(_network(), watch=watch, checkpoint=path, on_epoch=interrupt)
+    assert _train(_network(), watch=watch, checkpoint=path).watched == history.watched
 
 
 def test_same_seed_same_weights_other_seed_others() -> None:

@@ -8,7 +8,7 @@ import torch
 from metastructure.data.files import atomic_path
 from metastructure.errors import RunError
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

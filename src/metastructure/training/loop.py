@@ -4,6 +4,7 @@ A training is a pure function of (network, data, settings, seed): every epoch dr
 own number, so a training that was stopped and resumed ends with the same weights, bit for bit, as one that was not.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +19,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from metastructure.errors import RunError
 from metastructure.label import LabelArray
 from metastructure.rng import derive_seed
+from metastructure.training.averaging import is_averaged, make_average
 from metastructure.training.batches import PixelStore, count_batches
 from metastructure.training.checkpoint import load_checkpoint, save_checkpoint
-from metastructure.training.losses import LOSSES
+from metastructure.training.losses import Loss, parse_loss
 from metastructure.training.settings import TrainingSettings
 
 CHECKPOINT_INTERVAL_S = 15.0
@@ -37,10 +39,13 @@ class History:
         Mean training loss of each epoch.
     seconds : list of float
         Wall-clock time of each epoch.
+    watched : list of dict
+        What `watch` said after each epoch.
     """
 
     loss: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    watched: list[dict[str, float]] = field(default_factory=list)
 
 
 def train(
@@ -52,7 +57,10 @@ def train(
     fabric: Fabric,
     checkpoint: Path | None = None,
     identity: str = "",
+    compute_loss: Loss | None = None,
+    make_target: Callable[[torch.Tensor], torch.Tensor] | None = None,
     redraw: Callable[[int], Sequence[LabelArray]] | None = None,
+    watch: Callable[[nn.Module], dict[str, float]] | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> History:
     """Train `network` in place and return what happened.
@@ -72,8 +80,14 @@ def train(
         Where to keep the state; if the file exists the training goes on from it.
     identity : str
         Written into the checkpoint and demanded when it is read.
+    compute_loss : Loss, optional
+        Without it that of the settings; a plan fills in the transition matrix that some need.
+    make_target : callable, optional
+        From integer labels (B, H, W) to what the loss compares with; without it the labels themselves.
     redraw : callable, optional
         ``redraw(epoch)`` gives new labels for that epoch, as many and as large as the store's.
+    watch : callable, optional
+        Looks at the network after each epoch, in evaluation mode; its numbers are kept. It must draw nothing random.
     on_epoch : callable, optional
         ``on_epoch(epochs_done, mean_loss)`` after each epoch.
 
@@ -88,13 +102,16 @@ def train(
     scheduler = _make_scheduler(optimizer, settings, steps_per_epoch)
     history, first_epoch = History(), 0
     model, fast_optimizer = fabric.setup(network, optimizer)
+    average = make_average(network, settings)
     if checkpoint is not None and checkpoint.is_file():  # after the set-up, which decides the device of all states
         state = load_checkpoint(checkpoint, identity)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         scheduler.load_state_dict(state["scheduler"])
-        history, first_epoch = History(state["loss"], state["seconds"]), state["epoch"]
-    compute_loss = LOSSES[settings.loss]
+        history, first_epoch = History(**state["history"]), state["epoch"]
+        if average is not None:
+            average.load_state_dict(state["average"])
+    compute_loss = compute_loss or parse_loss(settings.loss)
     model.train()
     saved = time.monotonic()
 
@@ -105,12 +122,16 @@ def train(
             store.replace_labels(redraw(epoch))
         total = torch.zeros((), device=fabric.device)
         batches = store.epoch(epoch, seed, settings.batch_size, settings.crops_per_image, settings.augment)
+        averaged = average if is_averaged(settings, epoch) else None
         for images_BKHW, labels_BHW in batches:
-            loss = compute_loss(model(images_BKHW), labels_BHW)
+            target = labels_BHW if make_target is None else make_target(labels_BHW)
+            loss = compute_loss(model(images_BKHW), target)
             fast_optimizer.zero_grad()
             fabric.backward(loss)
             fast_optimizer.step()
             scheduler.step()
+            if averaged is not None:
+                averaged.update_parameters(network)
             total += loss.detach()
 
         mean_loss = float(total) / steps_per_epoch
@@ -121,14 +142,25 @@ def train(
             )
         history.loss.append(mean_loss)
         history.seconds.append(time.monotonic() - started)
+        if watch is not None:
+            history.watched.append(_watch(watch, network if averaged is None else averaged.module))
+            model.train()
         if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
-            state = {"identity": identity, "epoch": epoch + 1, "loss": history.loss, "seconds": history.seconds}
+            state = {"identity": identity, "epoch": epoch + 1, "history": dataclasses.asdict(history)}
             state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+            state |= {"average": None if average is None else average.state_dict()}
             save_checkpoint(checkpoint, state | {"scheduler": scheduler.state_dict()})
             saved = time.monotonic()
         if on_epoch is not None:
             on_epoch(epoch + 1, mean_loss)
+    if average is not None:
+        network.load_state_dict(average.module.state_dict())
     return history
+
+
+@torch.no_grad()
+def _watch(watch: Callable[[nn.Module], dict[str, float]], network: nn.Module) -> dict[str, float]:
+    return watch(network.eval())
 
 
 def _make_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -1,18 +1,31 @@
 """Settings of a training (part of a run's identity) and of the machine it runs on (not part of it)."""
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from metastructure.errors import ConfigError
+from metastructure.training.losses import needs_transition, parse_loss
 
 MIN_CROP_PX = 32
 """Below it the deepest scale of a U-Net is one pixel, of which batch norm has no variance in a batch of one."""
 
 Augmentation = Literal["dihedral", "mirror", "none"]
+TransitionSource = Literal["none", "known", "estimated"]
+
+
+def _canonical_loss(spec: Any) -> str:
+    try:
+        return str(parse_loss(spec))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+LossText = Annotated[str, BeforeValidator(_canonical_loss)]
+"""A loss in its canonical text, parsed from any form of spec."""
 
 
 class TrainingSettings(BaseModel):
@@ -30,7 +43,20 @@ class TrainingSettings(BaseModel):
         ``dihedral``: flips and right-angle turns, all eight equally likely, for images without an up side;
         ``mirror``: left and right only, for scenes.
     loss : str
-        ``cross_entropy``: of one logit for two classes, of C logits for more.
+        Such as ``cross_entropy``, ``gce:q=0.5`` or ``dmi + iou``; see `metastructure.training.losses`.
+    transition : "none", "known" or "estimated"
+        Whether label noise is undone, and where its transition matrix Q comes from: ``known`` from whoever made the
+        noise, ``estimated`` from the noisy labels alone. The losses ``forward`` and ``backward`` undo it themselves;
+        with others density targets are made unbiased by Q⁻¹, and label targets are learnt as they are and Q is undone
+        at prediction.
+    target : "label" or "density"
+        ``density``: the unbiased local density of the noisy label (`metastructure.training.targets`).
+    half_width_px : int, optional
+        Of the density's window; without it, by rule from the labels and Q.
+    average : "none", "ema" or "swa"
+        Which weights predict: the last, their exponential moving average, or the mean over the last quarter.
+    ema_decay : float
+        Weight of the past at each step.
     optimizer : "adamw" or "sgd"
     learning_rate : float
         The peak of the one-cycle schedule, the start of the others.
@@ -49,7 +75,12 @@ class TrainingSettings(BaseModel):
     crop_px: Annotated[int, Field(ge=MIN_CROP_PX)] = 128
     crops_per_image: Annotated[int, Field(ge=1)] = 1
     augment: Augmentation = "dihedral"
-    loss: Literal["cross_entropy"] = "cross_entropy"
+    loss: LossText = "cross_entropy"
+    transition: TransitionSource = "none"
+    target: Literal["label", "density"] = "label"
+    half_width_px: Annotated[int, Field(ge=0)] | None = None
+    average: Literal["none", "ema", "swa"] = "none"
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] = 0.99
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
@@ -58,6 +89,14 @@ class TrainingSettings(BaseModel):
     step_epochs: Annotated[int, Field(ge=1)] = 20
     step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+
+    @model_validator(mode="after")
+    def _check_ignored(self) -> "TrainingSettings":
+        if self.half_width_px is not None and self.target != "density":
+            raise ValueError("half_width_px belongs to the target 'density'; leave it out or set target: density")
+        if self.transition == "none" and needs_transition(parse_loss(self.loss)):
+            raise ValueError(f"the loss '{self.loss}' undoes a transition matrix; set transition: known or estimated")
+        return self
 
 
 class Machine(BaseModel):

@@ -1,0 +1,30 @@
+"""Averages of the weights over a training, which predict better than the last weights where labels are noisy."""
+
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from metastructure.training.settings import TrainingSettings
+
+SWA_SHARE = 0.25
+"""The share of the epochs, at the end, that an SWA averages over (Izmailov et al. 2018 take a quarter)."""
+
+
+def make_average(network: nn.Module, settings: TrainingSettings) -> AveragedModel | None:
+    """Return the running average of a network's weights and batch-norm statistics; None if none is wanted.
+
+    References
+    ----------
+    Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992 (EMA as practised: Tarvainen,
+    Valpola, "Mean teachers are better role models", NeurIPS 2017). Izmailov et al., "Averaging weights leads to wider
+    optima and better generalization", UAI 2018 (SWA).
+    """
+    if settings.average == "none":
+        return None
+    ema = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call]
+    rule = ema if settings.average == "ema" else None
+    return AveragedModel(network, multi_avg_fn=rule, use_buffers=True)
+
+
+def is_averaged(settings: TrainingSettings, epoch: int) -> bool:
+    """Return whether the steps of this epoch enter the average."""
+    return settings.average == "ema" or epoch >= round((1 - SWA_SHARE) * settings.epochs)
