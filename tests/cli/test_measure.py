@@ -1,0 +1,111 @@
+"""``metastructure measure``: table, JSON, page, wrong use, and the place for sub-commands."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import metastructure as ms
+from metastructure.cli import app as app_module
+from metastructure.cli import measure as measure_module
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    """Two small labels."""
+    root = tmp_path / "labels"
+    root.mkdir()
+    square = np.zeros((20, 24), dtype=np.uint8)
+    square[5:15, 5:15] = 1
+    for shift, name in enumerate("ab"):
+        Image.fromarray(np.roll(square, shift, axis=0)).save(root / f"{name}.png")
+    return root
+
+
+def call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object
+) -> tuple[int, str, list[str]]:
+    monkeypatch.setattr(sys, "argv", ["metastructure", "measure", *map(str, words)])
+    with pytest.raises(SystemExit) as caught:
+        app_module.main()
+    out, err = capsys.readouterr()
+    return int(caught.value.code or 0), out, err.splitlines()
+
+
+def test_table_json_and_page(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, labels: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = call(capsys, monkeypatch, "labels", "--half-widths", "1,2", "--classes", 2)
+    assert code == 0
+    assert out.startswith("2 labels, 20 x 24 px, 2 classes, 0.0 % IGNORE: labels\n")
+    assert max(map(len, out.splitlines())) <= 80
+    assert "add -o DIR" in out
+    code, out, _ = call(capsys, monkeypatch, "labels", "--against", labels, "-o", "out", "--json", "--seed", 3)
+    assert code == 0
+    found = json.loads(out)
+    assert (found["seed"], found["num_images"]) == (3, 2)
+    assert found["comparison"]["counts"] == [[760, 0], [0, 200]]
+    assert json.loads((tmp_path / "out" / "measurement.json").read_text()) == json.loads(out)
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "metastructure measure labels --against" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((), "Missing argument 'LABELS'"),
+        (("nowhere",), "nowhere: no such folder of labels"),
+        (("labels", "--half-widths", "1,x"), "whole numbers with commas"),
+        (("labels", "--half-widths", "20"), "smaller than the shortest side"),
+        (("labels", "--classes", "1"), "--classes"),
+        (("labels", "--against", "nowhere"), "nowhere: no such folder of labels"),
+        (("labels", "--images", "nowhere"), "nowhere: no such folder of images"),
+    ],
+)
+def test_wrong_use_is_one_line_and_code_2(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    labels: Path,
+    words: tuple[str, ...],
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(capsys, monkeypatch, *words, "-o", "out")
+    assert (code, out, len(err)) == (2, "", 1)
+    assert complaint in err[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_fits_and_shows_an_example(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = call(capsys, monkeypatch, "--help")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert "Example: metastructure measure" in out
+
+
+def test_the_first_word_may_name_a_sub_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count(number: int) -> None:
+        """Count. Example: metastructure measure count 3."""
+        print(number + 1)
+
+    monkeypatch.setitem(measure_module.SUB_COMMANDS, "count", count)
+    assert call(capsys, monkeypatch, "count", 3)[:2] == (0, "4\n")
+    code, out, _ = call(capsys, monkeypatch, "count", "--help")
+    assert code == 0
+    assert out.startswith("Usage: metastructure measure count [OPTIONS]")
+    code, _, err = call(capsys, monkeypatch, "./count")
+    assert code == 2
+    assert "count: no such folder of labels" in err[0]
+
+
+def test_public_names() -> None:
+    assert {"measure_labels", "Measurement"} <= set(ms.__all__)
+    assert ms.measure_labels is not None
