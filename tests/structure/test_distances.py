@@ -195,3 +195,12 @@ def test_bad_input_is_named() -> None:
     function: DistanceFunction = empty_space_f(label, 1, [1])
     with pytest.raises(ValueError, match="weights must be 1 numbers"):
         pool_distances([function], [1, 2])
+
+
+def test_the_null_is_pooled_by_places_and_weights_by_hand() -> None:
+    few = DistanceFunction(np.array([0.0]), np.array([2.0]), np.array([10.0]), np.array([0.5]))
+    many = DistanceFunction(np.array([0.0]), np.array([3.0]), np.array([30.0]), np.array([0.9]))
+    plain = pool_distances([few, many])  # survival 35 / 40, null (10 * 0.5 + 30 * 0.9) / 40
+    np.testing.assert_allclose((plain.survival[0], plain.null_survival[0]), (35 / 40, 0.8))
+    weighted = pool_distances([few, many], [3, 1])  # 51 / 60, null (30 * 0.5 + 30 * 0.9) / 60
+    np.testing.assert_allclose((weighted.survival[0], weighted.null_survival[0]), (51 / 60, 0.7))

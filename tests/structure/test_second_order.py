@@ -232,3 +232,12 @@ def test_a_result_cannot_be_changed() -> None:
     estimate: SecondOrder = ripley_k(random_label((6, 6), 16), 1, [1])
     with pytest.raises(AttributeError):
         estimate.denominator = 1.0  # type: ignore[misc]
+
+
+def test_the_null_is_pooled_with_the_weights_of_the_estimate_by_hand() -> None:
+    one = SecondOrder(np.array([1.0]), np.array([6.0]), 2.0, np.array([4.0]), 2)
+    other = SecondOrder(np.array([1.0]), np.array([5.0]), 6.0, np.array([8.0]), 2)
+    plain = pool_second_order([one, other])  # (6 + 5) / (2 + 6), null (2 * 4 + 6 * 8) / 8
+    assert (plain.k[0], plain.null_k[0]) == (11 / 8, 7)
+    weighted = pool_second_order([one, other], [3, 1])  # (18 + 5) / (6 + 6), null (6 * 4 + 6 * 8) / 12
+    assert (weighted.k[0], weighted.null_k[0]) == (23 / 12, 6)

@@ -19,7 +19,7 @@ EDGE_PROBABILITY = 0.01
 
 ONE_CLASS = "the clean labels hold one class only at this scale: their density does not vary"
 NO_PIXELS = "no pixel has a known pixel of both labels in its window"
-NO_BLOCKS = "the noisy labels have no 2 x 2 block of known pixels: their sampling error is not known"
+NO_NEIGHBOURS = "the noisy labels have no two known pixels side by side: their sampling error is not known"
 
 
 class Agreement(NamedTuple):
@@ -55,7 +55,7 @@ def measure_agreement(moments: Moments) -> Agreement:
     difference D - N is smaller than its error; its eigenvalues relative to N are therefore kept at or above
     `noise_edge`, and what cannot be told from noise scores near 0.
     """
-    C = len(moments.nugget)
+    C = len(moments.pixel_noise)
     if not moments.num_pixels:
         return Agreement(float("nan"), float("nan"), 0, NO_PIXELS)
     covariance = moments.covariance()
@@ -67,8 +67,8 @@ def measure_agreement(moments: Moments) -> Agreement:
         return Agreement(0.0, 0.0, r, None)
     loadings = whiten_f.T @ covariance[:C, C:] @ whiten_g
     uncorrected = float((loadings**2).sum() / r)
-    if not moments.num_blocks:
-        return Agreement(float("nan"), uncorrected, r, NO_BLOCKS)
+    if not moments.noise_weight:
+        return Agreement(float("nan"), uncorrected, r, NO_NEIGHBOURS)
     noise_share, directions = np.linalg.eigh(whiten_g.T @ moments.sampling_covariance() @ whiten_g)
     kept = np.maximum(1 - noise_share, noise_edge(k, moments.num_independent()) * noise_share)
     return Agreement(float(((loadings @ directions) ** 2 / kept).sum() / r), uncorrected, r, None)
@@ -79,7 +79,7 @@ def signal_to_noise(moments: Moments) -> FloatArray:
 
     As `variance_ratios` for the pixels of one image or of many; all NaN where the sampling error is not known.
     """
-    C = len(moments.nugget)
+    C = len(moments.pixel_noise)
     if not moments.num_pixels:
         return np.zeros(0)
     return variance_ratios(moments.covariance()[C:, C:], moments.sampling_covariance())

@@ -71,10 +71,8 @@ def empty_space_f(label: LabelArray, point_class: int, radii_px: npt.ArrayLike |
     ----------
     label : (H, W) or (D, H, W) array of integers
         Places are the pixels that are not IGNORE, those of the class included, so F(0) is the share of the class.
-    point_class : int
-        The class whose pixels are the points, 0..254.
-    radii_px : (R,) array-like of floats, optional
-        Increasing, at least 0. Without it 1, 2, ... up to a quarter of the shortest side.
+    point_class, radii_px
+        As for `metastructure.structure.ripley.ripley_k`.
 
     Returns
     -------

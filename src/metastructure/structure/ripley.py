@@ -26,7 +26,7 @@ def ripley_k(label: LabelArray, point_class: int, radii_px: npt.ArrayLike | None
     Parameters
     ----------
     label : (H, W) or (D, H, W) array of integers
-        IGNORE pixels are outside the observation window, which may have any shape and holes.
+        As for `pair_counts`; the window may have any shape and holes.
     point_class : int
         The class whose pixels are the points, 0..254.
     radii_px : (R,) array-like of floats, optional
@@ -122,12 +122,8 @@ def cross_k_between(
 
     Parameters
     ----------
-    clean, noisy : (H, W) or (D, H, W) arrays of integers, same shape
-        The window is what is IGNORE in neither.
-    from_class : int
-        Class in `clean`.
-    to_class : int, optional
-        Class in `noisy`; without it `from_class`.
+    clean, noisy, from_class, to_class
+        As for `pair_counts_between`.
     radii_px
         As for `ripley_k`.
 

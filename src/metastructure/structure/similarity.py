@@ -98,7 +98,7 @@ def similarity(
     Similarity
         For each half-width the pooled values with intervals and the values per image. Values are NaN, with a reason,
         for clean labels of one class, windows without known pixels, and, if corrected, noisy labels so thin that no
-        2 x 2 block of known pixels is left. One image has no interval.
+        two known pixels are side by side. One image has no interval.
 
     Raises
     ------
@@ -114,7 +114,8 @@ def similarity(
     noisy labels lack costs its own.
 
     The correction can pass 1 by the error of the estimate; values are clipped to [0, 1] at the very end, and the ends
-    of intervals too.
+    of intervals too. Intervals allow for the bias of a sum of squares (`bootstrap_images`): those of unrelated labels
+    reach down to 0, and all hold the value.
 
     References
     ----------
@@ -148,7 +149,7 @@ def _at_scale(
     def statistic(times: Counts) -> FloatArray:
         pooled = pool(moments, times)
         agreement = measure_agreement(pooled)
-        return np.array([clip(agreement.corrected), clip(agreement.uncorrected), _mean_distance(pooled)])
+        return np.array([agreement.corrected, agreement.uncorrected, _mean_distance(pooled)])
 
     whole = pool(moments)
     agreement = measure_agreement(whole)
@@ -156,8 +157,8 @@ def _at_scale(
     intervals = bootstrap_images(statistic, len(moments), rng, confidence, num_resamples)
     alone = [measure_agreement(image) for image in moments]
     corrected, uncorrected, distance = (
-        Estimate(value=value, low=low, high=high, reason=_reason(value, agreement.reason, len(moments)))
-        for value, (low, high) in zip(values, intervals, strict=True)
+        clip_estimate(value, interval, _reason(value, agreement.reason, len(moments)))
+        for value, interval in zip(values, intervals, strict=True)
     )
     return ScaleSimilarity(
         half_width_px=half_width_px,
@@ -174,6 +175,11 @@ def _at_scale(
 def clip(value: float) -> float:
     """Return the value moved into [0, 1]; NaN stays NaN."""
     return float(np.clip(value, 0, 1))
+
+
+def clip_estimate(value: float, interval: FloatArray, reason: str | None = None) -> Estimate:
+    """Return the estimate with value and interval moved into [0, 1]."""
+    return Estimate(value=clip(value), low=clip(interval[0]), high=clip(interval[1]), reason=reason)
 
 
 def _mean_distance(moments: Moments) -> float:

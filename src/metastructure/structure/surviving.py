@@ -155,5 +155,5 @@ def _why_unknown(values: FloatArray, num_pixels: float) -> str | None:
     if not num_pixels:
         return "no pixel has a known pixel in its window"
     if np.isnan(values).any():
-        return "the labels have no 2 x 2 block of known pixels: their sampling error is not known"
+        return "the labels have no two known pixels side by side: their sampling error is not known"
     return None

@@ -19,7 +19,7 @@ from metastructure.structure.agreement import measure_agreement, noise_edge, sig
 from metastructure.structure.estimate import Counts, Estimate, bootstrap_images
 from metastructure.structure.moments import Moments, pool
 from metastructure.structure.pairs import Pair, collect_moments
-from metastructure.structure.similarity import CONFIDENCE, HALF_WIDTH_PX, NUM_RESAMPLES, clip
+from metastructure.structure.similarity import CONFIDENCE, HALF_WIDTH_PX, NUM_RESAMPLES, clip_estimate
 from metastructure.structure.windows import FloatArray, WindowName
 from metastructure.transition import TransitionMatrix
 
@@ -166,13 +166,16 @@ def check_theorem_1(
     moments = [collect_moments(pairs, [half_width_px], window, num_classes)[0][0] for _, pairs in cases]
 
     def statistic(times: Counts) -> FloatArray:
-        values = np.array([clip(measure_agreement(pool(case, times)).corrected) for case in moments])
-        return np.concatenate([values, np.diff(values)])
+        values = np.array([measure_agreement(pool(case, times)).corrected for case in moments])
+        return np.concatenate([values, np.diff(np.clip(values, 0, 1))])
 
     values = statistic(np.ones(len(moments[0]), dtype=np.int64))
     intervals = bootstrap_images(statistic, len(moments[0]), rng, confidence, num_resamples)
-    estimates = [
-        Estimate(value=value, low=low, high=high) for value, (low, high) in zip(values, intervals, strict=True)
+    num = len(cases)
+    similarities = [clip_estimate(*found) for found in zip(values[:num], intervals[:num], strict=True)]
+    steps = [
+        Estimate(value=value, low=low, high=high)
+        for value, (low, high) in zip(values[num:], intervals[num:], strict=True)
     ]
     changed = [
         changed_rate(np.sum([contingency_table(clean, noisy, num_classes) for clean, noisy in pairs], axis=0))
@@ -181,11 +184,11 @@ def check_theorem_1(
     return Theorem1(
         cases=tuple(
             Theorem1Case(name=name, changed=rate, similarity=estimate, distance=_distance(pool(case)))
-            for (name, _), rate, estimate, case in zip(cases, changed, estimates, moments, strict=False)
+            for (name, _), rate, estimate, case in zip(cases, changed, similarities, moments, strict=True)
         ),
-        steps=tuple(estimates[len(cases) :]),
-        spearman=_rank_correlation(np.asarray(changed), values[: len(cases)]),
-        decreasing=bool((values[len(cases) :] < 0).all()),
+        steps=tuple(steps),
+        spearman=_rank_correlation(np.asarray(changed), np.array([one.value for one in similarities])),
+        decreasing=bool((values[num:] < 0).all()),
     )
 
 
@@ -240,13 +243,13 @@ def check_theorem_2(
 
         def statistic(times: Counts, moments: list[Moments] = moments) -> FloatArray:
             agreement = measure_agreement(pool(moments, times))
-            return np.array([clip(agreement.corrected), clip(agreement.uncorrected)])
+            return np.array([agreement.corrected, agreement.uncorrected])
 
         whole = measure_agreement(pool(moments))
         intervals = bootstrap_images(statistic, len(moments), rng, confidence, num_resamples)
         corrected, uncorrected = (
-            Estimate(value=clip(value), low=low, high=high, reason=whole.reason if np.isnan(value) else None)
-            for value, (low, high) in zip((whole.corrected, whole.uncorrected), intervals, strict=True)
+            clip_estimate(value, interval, whole.reason if np.isnan(value) else None)
+            for value, interval in zip((whole.corrected, whole.uncorrected), intervals, strict=True)
         )
         rank = _rank(transition, _present(pool(moments), C))
         found.append(

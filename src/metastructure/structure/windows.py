@@ -15,8 +15,9 @@ import numpy.typing as npt
 from scipy import ndimage, signal
 
 WindowName = Literal["box", "disc", "gaussian"]
-NumberArray = npt.NDArray[np.integer[Any]] | npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.float64]
+NumberArray = npt.NDArray[np.integer[Any]] | FloatArray
+Values = npt.NDArray[np.bool_] | FloatArray
 
 GAUSSIAN_REACH = 4.0
 """Standard deviations at which the gaussian is cut; what is left out is 6e-5 of its mass along an axis."""
@@ -24,22 +25,22 @@ GAUSSIAN_REACH = 4.0
 
 @dataclass(frozen=True)
 class Window:
-    """One kind of window, as functions of an indicator and a half-width.
+    """One kind of window, as functions of an indicator (or of real values) and a half-width.
 
     Attributes
     ----------
     prepare : callable
-        From a boolean (H, W) array to what `sums` reads; done once for all half-widths.
+        From an (H, W) array of bool or float to what `sums` reads; done once for all half-widths.
     sums : callable
-        ``sums(prepared, half_width_px)`` -> (H, W), the weighted count of True pixels around each pixel: integers for
-        box and disc.
+        ``sums(prepared, half_width_px)`` -> (H, W), the weighted count of True pixels (sum of values) around each
+        pixel: integers for box and disc if the array was boolean.
     squared_sums : callable
         The same with squared weights, which the sampling error of a weighted mean needs.
     reach_px : callable
         Largest distance along an axis at which a pixel counts.
     """
 
-    prepare: Callable[[npt.NDArray[np.bool_]], NumberArray]
+    prepare: Callable[[Values], NumberArray]
     sums: Callable[[NumberArray, int], NumberArray]
     squared_sums: Callable[[NumberArray, int], NumberArray]
     reach_px: Callable[[int], int]
@@ -116,13 +117,18 @@ def gaussian_sigma_px(half_width_px: int) -> float:
     return sqrt(half_width_px * (half_width_px + 1) / 3)
 
 
-def _integral_image(indicator: npt.NDArray[np.bool_]) -> NumberArray:
+def _sum_type(values: Values) -> type[np.number[Any]]:
+    if values.dtype != np.bool_:
+        return np.float64
+    return np.int32 if values.size < 2**31 else np.int64
+
+
+def _integral_image(values: Values) -> NumberArray:
     """Return the sums over all pixels above and left, (H + 1, W + 1) with a first row and column of 0."""
-    height, width = indicator.shape
-    dtype = np.int32 if indicator.size < 2**31 else np.int64
-    integral = np.zeros((height + 1, width + 1), dtype=dtype)
+    height, width = values.shape
+    integral: NumberArray = np.zeros((height + 1, width + 1), dtype=_sum_type(values))
     inner = integral[1:, 1:]
-    np.cumsum(indicator, axis=1, dtype=dtype, out=inner)
+    np.cumsum(values, axis=1, out=inner)
     for row in range(1, height):  # numpy's own sum along the first axis strides through memory
         inner[row] += inner[row - 1]
     return integral
@@ -145,9 +151,9 @@ def _spans(cumulative: NumberArray, half_width_px: int) -> NumberArray:
     return sums
 
 
-def _row_sums(indicator: npt.NDArray[np.bool_]) -> NumberArray:
-    running = np.zeros((indicator.shape[0], indicator.shape[1] + 1), dtype=np.int32)
-    np.cumsum(indicator, axis=1, out=running[:, 1:])
+def _row_sums(values: Values) -> NumberArray:
+    running: NumberArray = np.zeros((values.shape[0], values.shape[1] + 1), dtype=_sum_type(values))
+    np.cumsum(values, axis=1, out=running[:, 1:])
     return running
 
 
@@ -163,8 +169,8 @@ def _disc_sums(running: NumberArray, half_width_px: int) -> NumberArray:
     return total
 
 
-def _as_float(indicator: npt.NDArray[np.bool_]) -> NumberArray:
-    return indicator.astype(np.float64)
+def _as_float(values: Values) -> NumberArray:
+    return values.astype(np.float64)
 
 
 def _gaussian_weights(half_width_px: int) -> FloatArray:
