@@ -1,0 +1,74 @@
+"""The page of the checks of the theory: one self-contained HTML file, a figure a statement."""
+
+from pathlib import Path
+
+from metastructure.data.files import write_text
+from metastructure.data.theory_report import Statement, TheoryReport
+from metastructure.report.charts import to_svg
+from metastructure.report.theory_figures import draw_theory
+from metastructure.report.theory_text import describe_labels, noise_table
+
+JSON_NAME, PAGE_NAME = "theory.json", "index.html"
+
+FIGURES = {
+    "Lemma 1": "lemma-1",
+    "Lemma 2": "lemma-2",
+    "Theorem 1, dilated": "theorem-1",
+    "Theorem 2": "theorem-2",
+    "Limit: singular rate": "singular-rate",
+    "Limit: wide windows": "windows",
+    "Limit: exact counts": "exact-counts",
+}
+"""Below which statement a figure stands; the statements between share it."""
+
+
+def write_theory(report: TheoryReport, out: Path, command: str = "") -> Path:
+    """Write ``theory.json`` and ``index.html`` into a folder and return the path of the page."""
+    html = render_theory(report, command)
+    write_text(out / JSON_NAME, report.model_dump_json(indent=1) + "\n")
+    write_text(out / PAGE_NAME, html)
+    return out / PAGE_NAME
+
+
+def render_theory(report: TheoryReport, command: str = "") -> str:
+    """Return the page as HTML; every text in it is escaped.
+
+    Parameters
+    ----------
+    report : TheoryReport
+    command : str
+        The command that made it, shown on the page.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("metastructure.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    figures = draw_theory(report)
+    header, *rows = noise_table(report)
+    return environment.get_template("theory.html.j2").render(
+        report=report,
+        described=describe_labels(report),
+        sections=[
+            {"statements": group, "figure": Markup(to_svg(figures[FIGURES[group[0].name]]))}
+            for group in _group(report.statements)
+        ],
+        header=header,
+        rows=rows,
+        command=command,
+    )
+
+
+def _group(statements: tuple[Statement, ...]) -> list[list[Statement]]:
+    """Return the statements in groups that share a figure."""
+    groups: list[list[Statement]] = []
+    for statement in statements:
+        if statement.name in FIGURES:
+            groups.append([])
+        groups[-1].append(statement)
+    return groups
