@@ -1,12 +1,15 @@
 from ._version import __version__ as __version__
 from .contingency import changed_rate as changed_rate
 from .contingency import contingency_table as contingency_table
+from .data.evaluate import evaluate_folders as evaluate_folders
 from .data.files import load_image as load_image
 from .data.files import load_label as load_label
 from .data.files import save_image as save_image
 from .data.folder import Dataset as Dataset
 from .data.folder import load_dataset as load_dataset
 from .data.folder import zscore as zscore
+from .data.measure import measure_labels as measure_labels
+from .data.measurement import Measurement as Measurement
 from .data.synthetic import generate as generate
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError
@@ -14,6 +17,8 @@ from .errors import MetastructureError as MetastructureError
 from .errors import RunError as RunError
 from .label import IGNORE as IGNORE
 from .label import check_label as check_label
+from .metrics.scores import Scores as Scores
+from .metrics.scores import make_scores as make_scores
 from .networks.spec import NetworkSpec as NetworkSpec
 from .networks.spec import build_network as build_network
 from .noise.base import NoiseModel as NoiseModel
@@ -30,8 +35,12 @@ from .study.study import run_study as run_study
 from .study.table import make_table as make_table
 from .study.table import to_markdown as to_markdown
 from .study.table import to_text as to_text
+from .training.data_folder import evaluate_split as evaluate_split
+from .training.data_folder import train_folder as train_folder
 from .training.loop import train as train
 from .training.predict import predict_probabilities as predict_probabilities
+from .training.predict_folder import predict_folder as predict_folder
+from .training.segmenter import Segmenter as Segmenter
 from .training.settings import Machine as Machine
 from .training.settings import TrainingSettings as TrainingSettings
 from .transition import TransitionMatrix as TransitionMatrix

@@ -25,6 +25,11 @@ def _run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
         (),
         ("demo",),
         ("corrupt",),
+        ("measure",),
+        ("measure", "theory"),
+        ("train",),
+        ("predict",),
+        ("evaluate",),
         ("study",),
         ("study", "run"),
         ("study", "status"),
@@ -103,9 +108,10 @@ def test_a_study_from_run_to_report(
     code, out, _ = _run(capsys, monkeypatch, "study", "status", study_file, "--json")
     assert len(json.loads(out)["done"]) == 4
     code, out, _ = _run(capsys, monkeypatch, "study", "table", study_file, "--json")
-    assert [row["noise"] for row in json.loads(out)] == ["clean", "flip:0.3"]
+    assert [row["noise"] for row in json.loads(out)["table"]] == ["clean", "flip:0.3"]
+    assert json.loads(out)["claims"] == []
     code, out, _ = _run(capsys, monkeypatch, "study", "table", study_file, "--format", "csv")
-    assert out.startswith("data,network,noise,")
+    assert out.startswith("data,network,recipe,noise,")
     code, out, _ = _run(capsys, monkeypatch, "study", "table", study_file, "--format", "markdown")
     assert out.startswith("| label |")
     code, out, _ = _run(capsys, monkeypatch, "study", "report", study_file, "--out", "page.html")

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from metastructure.cli import corrupt, data, demo, study
+from metastructure.cli import corrupt, data, demo, evaluate, measure, predict, study, train
 from metastructure.errors import ConfigError, DataError, MetastructureError
 
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -25,6 +25,10 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(corrupt.corrupt)
+app.command(cls=measure.MeasureCommand)(measure.measure)
+app.command()(train.train)
+app.command()(predict.predict)
+app.command()(evaluate.evaluate)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 

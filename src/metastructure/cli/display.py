@@ -36,7 +36,6 @@ class StudyDisplay(Progress):
         self.records = store.load_done(study)
         runs = list(study.runs())
         self.num_runs = len(runs)
-        self.epochs = study.training.epochs
         self.epochs_before = 0
         self.bar = Bar(
             TextColumn("{task.description}"),
@@ -49,7 +48,9 @@ class StudyDisplay(Progress):
             speed_estimate_period=SPEED_WINDOW_S,
             expand=True,
         )
-        self.task = self.bar.add_task("preparing", total=(self.num_runs - len(self.records)) * self.epochs)
+        self.task = self.bar.add_task(
+            "preparing", total=sum(run.training.epochs for run in runs if not store.is_done(run))
+        )
         self.live = Live(self._draw(), console=self.console, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> "StudyDisplay":
@@ -75,7 +76,7 @@ class StudyDisplay(Progress):
     def run_done(self, run: RunSpec, record: RunRecord) -> None:
         """Add the run to the table."""
         self.records.append(record)
-        self._advance()
+        self._advance(run)
         if self.console.is_terminal:
             self.live.update(self._draw())
         else:
@@ -88,11 +89,11 @@ class StudyDisplay(Progress):
 
     def run_failed(self, run: RunSpec, error: RunError) -> None:
         """Print the error above the table."""
-        self._advance()
+        self._advance(run)
         self._tell(f"failed: {error}")
 
-    def _advance(self) -> None:
-        self.epochs_before += self.epochs
+    def _advance(self, run: RunSpec) -> None:
+        self.epochs_before += run.training.epochs
         self.bar.update(self.task, completed=self.epochs_before)
 
     def _tell(self, text: str) -> None:
@@ -116,7 +117,7 @@ def draw_table(table: pd.DataFrame, title: str | None = None) -> Table:
     drawn = Table(title=title, title_justify="left", pad_edge=False, box=None, header_style="bold")
     for index, name in enumerate(header):
         texts: Sequence[str] = [row[index] for row in rows]
-        is_name = name in ("data", "network", "label")
+        is_name = name in ("data", "network", "recipe", "label")
         drawn.add_column(name, justify="left" if is_name else "right", no_wrap=not is_name or max(map(len, texts)) < 24)
     for row in rows:
         drawn.add_row(*row)

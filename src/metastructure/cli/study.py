@@ -77,17 +77,23 @@ def table(
     style: Annotated[TableFormat, typer.Option("--format", help="How to print it.")] = TableFormat.text,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the table of the finished runs: mean and 95 % interval of each kind of label."""
-    from metastructure.study import make_table, to_markdown, to_text
+    """Print the table of the finished runs, mean and 95 % interval of each kind of label, and the claims' verdicts."""
+    from metastructure.study import check_claims, claims_to_markdown, claims_to_text, make_table, to_markdown, to_text
 
     spec, records_in = _open(study, store)
-    result = make_table(_load_some(spec, records_in))
+    records = _load_some(spec, records_in)
+    result = make_table(records)
+    claims = check_claims(spec, records)
     if as_json:
-        print(result.to_json(orient="records", indent=1))
+        parts = {"table": result, "claims": claims}
+        print(json.dumps({name: json.loads(part.to_json(orient="records")) for name, part in parts.items()}, indent=1))
     elif style is TableFormat.csv:
         print(result.to_csv(index=False), end="")
     else:
-        print((to_markdown if style is TableFormat.markdown else to_text)(result), end="")
+        as_markdown = style is TableFormat.markdown
+        print((to_markdown if as_markdown else to_text)(result), end="")
+        if not claims.empty:
+            print("\n" + (claims_to_markdown if as_markdown else claims_to_text)(claims), end="")
 
 
 @app.command(epilog="Example: metastructure study report studies/nuc-quick.yaml --out nuc.html")

@@ -44,7 +44,10 @@ def load_image(path: Path | str) -> ImageArray:
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels = pixels[..., :3]
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
-        raise DataError(f"{path}: an image is (H, W) or (H, W, 3); this file holds shape {pixels.shape}.")
+        raise DataError(
+            f"{path}: an image is (H, W) or (H, W, 3); this file holds shape {pixels.shape}; split a stack into "
+            "one file a slice."
+        )
     if 0 in pixels.shape:
         raise DataError(f"{path}: the image has no pixels; its shape is {pixels.shape}.")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
