@@ -22,6 +22,7 @@ from metastructure.study.page import write_study_page
 
 RESULTS = Path(__file__).parents[1] / "results"
 PAGE_WIDTH, PAGE_HEIGHT = 1280, 6000
+MAX_COLUMNS = 12
 CHROMIUM_FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -59,7 +60,9 @@ def _keep_records(study: StudySpec, store: Store) -> None:
 
 
 def _draw_strip(records: list[RunRecord], store: Store, path: Path, place: int = 1) -> None:
-    """Draw one test image: labels of each kind above, predictions below."""
+    """Draw one test image: labels of each kind above, predictions below; the first seed, the study's last recipe."""
+    last = records[-1].spec
+    records = [r for r in records if r.spec.seed == records[0].spec.seed and r.spec.recipe == last.recipe]
     C = records[0].num_classes
     first = store.load_samples(records[0].spec)
     image, truth = first[f"image_{place}"], first[f"truth_{place}"]
@@ -69,13 +72,17 @@ def _draw_strip(records: list[RunRecord], store: Store, path: Path, place: int =
         noisy, prediction = kept[f"noisy_{place}"], kept[f"prediction_{place}"]
         columns.append((record.spec.noise, show_label(noisy, C), show_prediction(prediction, truth, C)))
     aspect = image.shape[0] / image.shape[1]
-    figure = Figure(figsize=(1.3 * len(columns), 2.6 * aspect + 0.25), dpi=110, layout="constrained")
-    for row, axes in enumerate(figure.subplots(2, len(columns))):
-        for axis, (title, above, below) in zip(axes, columns, strict=True):
-            axis.imshow(below if row else above, interpolation="nearest")
-            axis.set_axis_off()
-            if not row:
-                axis.set_title(title, fontsize=9)
+    num_bands = -(-len(columns) // MAX_COLUMNS)
+    width = -(-len(columns) // num_bands)
+    figure = Figure(figsize=(1.3 * width, num_bands * (2.6 * aspect + 0.25)), dpi=110, layout="constrained")
+    axes = figure.subplots(2 * num_bands, width, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for index, (title, above, below) in enumerate(columns):
+        band, column = divmod(index, width)
+        axes[2 * band, column].imshow(above, interpolation="nearest")
+        axes[2 * band + 1, column].imshow(below, interpolation="nearest")
+        axes[2 * band, column].set_title(title, fontsize=9)
     figure.savefig(path)
 
 
@@ -115,6 +122,12 @@ def _write_markdown(study: StudySpec, records: list[RunRecord], command: str) ->
         "",
         f"- Command: `{command}`; this page: `docs/scripts/results.py`; all columns: "
         f"[{study.name}.csv]({study.name}.csv)",
+        *(
+            f"- Recipe `{name}`: "
+            + (", ".join(f"{key} {value}" for key, value in changes.items()) or "nothing changed")
+            for name, changes in study.recipes.items()
+            if len(study.recipes) > 1
+        ),
         f"- {network}; seeds {', '.join(map(str, study.seeds))}; {len(records)} runs in {minutes:.0f} min of "
         f"wall-clock time on {records[0].threads} threads ({records[0].device})",
         f"- {versions}; finished {last}",

@@ -50,6 +50,21 @@ def test_identity_does_not_follow_paths_or_spelling(study: StudySpec) -> None:
     assert _identity(study, noise="flip: 0.30") == _identity(study, noise={"family": "flip", "rate": 0.3})
 
 
+def test_recipes_change_the_training_and_their_names_nothing(study: StudySpec) -> None:
+    content = study.model_dump() | {"recipes": {"plain": {}, "soft": {"target": "density", "epochs": 7}}}
+    both = StudySpec.model_validate(content)
+    runs = list(both.runs())
+    assert len(runs) == 2 * len(list(study.runs()))
+    plain, soft = ([run for run in runs if run.recipe == name] for name in ("plain", "soft"))
+    assert [run.identity for run in plain] == [run.identity for run in study.runs()]
+    assert {(run.training.target, run.training.epochs) for run in soft} == {("density", 7)}
+    assert not {run.identity for run in soft} & {run.identity for run in plain}
+    renamed = StudySpec.model_validate(content | {"recipes": {"a": {}, "b": content["recipes"]["soft"]}})
+    assert [run.identity for run in renamed.runs()] == [run.identity for run in runs]
+    assert "soft" in soft[0].title
+    assert "plain" not in plain[0].title
+
+
 def test_one_noise_needs_no_list(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("name: s\ndata: {a: /x}\nnoises: flip:0.3\n", encoding="utf-8")
     assert load_study(tmp_path / "s.yaml").noises == ("flip:0.3",)
@@ -64,12 +79,18 @@ def test_folders_are_relative_to_the_file(tmp_path: Path) -> None:
 
 MISTAKES = {
     "noises: [clean]": "data: field required",
-    "nam: s": r"unknown key 'nam'; known keys: name, description, data, noises, networks, training, seeds, draw",
+    "nam: s": r"unknown key 'nam'; known keys: name, description, data, noises, networks, training, recipes, seeds",
     "training: {epoch: 3}": r"unknown key 'training\.epoch'; known keys: epochs, batch_size",
     "training: {epochs: 0}": r"training\.epochs: input should be greater than or equal to 1",
     "noises: [flop]": r"noises\.0: noise 'flop', at 'flop' \(column 1\): unknown noise; did you mean 'flip'\?",
     "noises: [clean, clean]": "noises lists 'clean' twice",
     "networks: [vnet]": r"networks\.0: unknown network 'vnet'; known: residual_unet, unet",
+    "recipes: {}": "recipes: dictionary should have at least 1 item",
+    "recipes: {x: {epoch: 3}}": r"recipe 'x': unknown key 'epoch'; known keys: epochs, batch_size",
+    "recipes: {x: {half_width_px: 3}}": "recipe 'x': half_width_px belongs to the target 'density'",
+    "recipes: {x: {loss: forward}}": "recipe 'x': the loss 'forward' undoes a transition matrix; set transition",
+    "recipes: {x: {loss: huge}}": "recipe 'x': loss: loss 'huge': unknown loss",
+    "recipes: {x: {epochs: 3}, y: {epochs: 3}}": "recipe '[xy]' is the same as another one",
     "data: {a: {generate: {kind: nucleus}}}": "data.a.generate: unknown kind .nucleus.; known: er, mito, nuc, street",
     "data: {a: {}}": r"data\.a: give a data set either a folder or generate settings",
     "data: {a: {generate: {kind: nuc, size: 3}}}": r"unknown key 'data\.a\.generate\.size'; known keys: kind, train",

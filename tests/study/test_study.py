@@ -219,9 +219,12 @@ def test_a_noise_that_does_not_fit_the_classes_stops_at_once(tmp_path: Path, stu
 def test_a_network_that_cannot_be_built_stops_at_once(tmp_path: Path, study: StudySpec) -> None:
     for width in (-1, "wide"):
         network = {"name": "unet", "settings": {"width": width}}
-        broken = StudySpec.model_validate(study.model_dump() | {"networks": [network]})
-        with pytest.raises(ConfigError, match=rf"network unet\(width={width}\) cannot be built"):
-            run_study(broken, Store(tmp_path), ENGINE)
+        with pytest.raises(ValueError, match="network 'unet': width should be"):
+            StudySpec.model_validate(study.model_dump() | {"networks": [network]})
+    huge = {"name": "unet", "settings": {"width": 10**15}}
+    broken = StudySpec.model_validate(study.model_dump() | {"networks": [huge]})
+    with pytest.raises(ConfigError, match=rf"network unet\(width={10**15}\) cannot be built"):
+        run_study(broken, Store(tmp_path), ENGINE)
 
 
 def test_a_missing_folder_leaves_no_store(tmp_path: Path, study: StudySpec) -> None:

@@ -28,7 +28,8 @@ def test_binary(name: str) -> None:
     np.testing.assert_allclose(decoder.posterior(p), clean, atol=1e-5)
     assert decoder.label(p).tolist() == [[0, 0, 0], [1, 1, 1]]
     score = decoder.score(p).ravel()
-    assert (np.diff(score) > 0).all() and score[2] < 0.5 < score[3]
+    assert (np.diff(score) > 0).all()
+    assert score[2] < 0.5 < score[3]
 
 
 def test_score_by_hand() -> None:

@@ -58,7 +58,8 @@ def test_choice() -> None:
     coarse, fine = chosen
     assert coarse[0] == fine[0] == 0
     assert coarse[0] < coarse[1] < coarse[2]
-    assert all(a >= b for a, b in zip(coarse, fine, strict=True)) and coarse[2] > fine[2]
+    assert all(a >= b for a, b in zip(coarse, fine, strict=True))
+    assert coarse[2] > fine[2]
 
 
 def test_small_labels_and_nothing_known() -> None:

@@ -109,7 +109,8 @@ def test_targets_are_made_from_each_batch_of_labels() -> None:
     settings = SETTINGS.model_copy(update={"epochs": 30})
     _train(plain, settings)
     _train(inverted, settings, make_target=invert)
-    assert len(seen) == 60 and seen[0] == (4, 32, 32)
+    assert len(seen) == 60
+    assert seen[0] == (4, 32, 32)
     image = torch.from_numpy((np.random.default_rng(3).random((1, 1, 32, 32)) < 0.4).astype(np.float32) * 2 - 1)
     with torch.no_grad():
         first, second = (network.eval()(image) for network in (plain, inverted))

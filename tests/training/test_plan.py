@@ -29,18 +29,23 @@ def settings(**changes: object) -> TrainingSettings:
 
 def test_plain_undoes_nothing() -> None:
     plan = make_plan(settings(), NOISY, 2, Q)
-    assert plan.transition is None and plan.make_target is None and plan.note is None
-    assert plan.loss == parse_loss("cross_entropy") and plan.decoder.transition is None
+    assert plan.transition is None
+    assert plan.make_target is None
+    assert plan.note is None
+    assert plan.loss == parse_loss("cross_entropy")
+    assert plan.decoder.transition is None
 
 
 def test_labels_are_undone_at_prediction() -> None:
     plan = make_plan(settings(transition="known"), NOISY, 2, Q)
-    assert plan.decoder.transition == Q and plan.make_target is None
+    assert plan.decoder.transition == Q
+    assert plan.make_target is None
 
 
 def test_densities_are_undone_in_the_target() -> None:
     plan = make_plan(settings(transition="known", target="density", half_width_px=0), NOISY, 2, Q)
-    assert plan.decoder.transition is None and plan.make_target is not None
+    assert plan.decoder.transition is None
+    assert plan.make_target is not None
     target = plan.make_target(torch.tensor([[[0, 1]]]))
     np.testing.assert_allclose(target[0, :, 0].T, Q.inverse(), rtol=1e-5)
 
@@ -53,7 +58,8 @@ def test_corrected_losses_undo_it_themselves(loss: str, target: str) -> None:
     assert "transition=[[0.8,0.2],[0.3,0.7]]" in str(plan.loss)
     if plan.make_target is not None:  # the density as it is
         density = plan.make_target(torch.from_numpy(NOISY[0])[None].long())
-        assert density.min() >= 0 and density.max() <= 1
+        assert density.min() >= 0
+        assert density.max() <= 1
 
 
 def test_the_half_width_follows_the_noise() -> None:
@@ -67,7 +73,8 @@ def test_the_half_width_follows_the_noise() -> None:
 
 def test_estimated_from_the_labels_alone() -> None:
     plan = make_plan(settings(transition="estimated"), labels("flip:0.2", 12), 2)
-    assert plan.transition is not None and plan.decoder.transition == plan.transition
+    assert plan.transition is not None
+    assert plan.decoder.transition == plan.transition
     np.testing.assert_allclose(plan.transition.rows, [[0.8, 0.2], [0.2, 0.8]], atol=0.05)
 
 
@@ -81,7 +88,8 @@ def test_what_cannot_be_undone_is_said() -> None:
     for noise, known in (("random:0.5", None), ("flip:0.5", TransitionMatrix.symmetric(0.5, 2))):
         for source in ("known", "estimated"):
             plan = make_plan(settings(transition=source, loss="forward", target="density"), labels(noise), 2, known)
-            assert plan.transition is None and str(plan.note).startswith("no transition matrix is undone: ")
+            assert plan.transition is None
+            assert str(plan.note).startswith("no transition matrix is undone: ")
             assert plan.loss(torch.zeros(1, 1, 2, 2), torch.ones(1, 2, 2).long()) == pytest.approx(np.log(2))
 
 

@@ -68,6 +68,10 @@ class Page:
         How the results came about: command, versions, date.
     notes : sequence of str
         Sentences below the table.
+    claims : sequence of rows of texts
+        What the study claimed and what became of it; the first row is the header. Without rows there is no section.
+    claims_note : str
+        Sentences below it.
     """
 
     title: str
@@ -77,6 +81,8 @@ class Page:
     sections: Sequence[Section]
     facts: Mapping[str, str]
     notes: Sequence[str] = field(default_factory=tuple)
+    claims: Sequence[Sequence[str]] = field(default_factory=tuple)
+    claims_note: str = ""
 
 
 def write_page(page: Page, path: Path) -> None:

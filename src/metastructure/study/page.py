@@ -8,6 +8,8 @@ import pandas as pd
 from metastructure.errors import RunError
 from metastructure.noise import parse_noise
 from metastructure.report import Bar, Example, Page, Section, write_page
+from metastructure.study.claims_text import describe_tests, format_claims
+from metastructure.study.hypotheses import check_claims
 from metastructure.study.record import RunRecord
 from metastructure.study.spec import StudySpec
 from metastructure.study.store import Store
@@ -42,6 +44,7 @@ def write_study_page(study: StudySpec, store: Store, path: Path, command: str = 
     notes = ["Scores in points (0-100) on clean test labels. " + _explain_score(table)]
     if len(records) < num_runs:
         notes.insert(0, f"{len(records)} of {num_runs} runs are done; the others are missing from this page.")
+    claims = check_claims(study, records)
     page = Page(
         title=study.name,
         description=study.description,
@@ -50,6 +53,8 @@ def write_study_page(study: StudySpec, store: Store, path: Path, command: str = 
         sections=_make_sections(records, table, store),
         facts=_collect_facts(study, records, command),
         notes=notes,
+        claims=[] if claims.empty else format_claims(claims),
+        claims_note=describe_tests(claims),
     )
     write_page(page, path)
     return table
@@ -89,8 +94,9 @@ def _explain_score(table: pd.DataFrame) -> str:
 
 def _make_sections(records: Sequence[RunRecord], table: pd.DataFrame, store: Store) -> list[Section]:
     sections = []
-    for (data, network), rows in table.groupby(["data", "network"], sort=False):
-        members = [r for r in records if (r.spec.data_name, r.spec.network.title) == (data, network)]
+    for (data, network, recipe), rows in table.groupby(["data", "network", "recipe"], sort=False):
+        key = (data, network, recipe)
+        members = [r for r in records if (r.spec.data_name, r.spec.network.title, r.spec.recipe) == key]
         C = members[0].num_classes
         bars = [
             Bar(row["noise"], noise_family(row["noise"], C), row["score"], row["low"], row["high"])
@@ -99,7 +105,7 @@ def _make_sections(records: Sequence[RunRecord], table: pd.DataFrame, store: Sto
         metric = METRIC_NAMES[rows["metric"].iloc[0]]
         sections.append(
             Section(
-                title=f"{data}, {network}",
+                title=f"{data}, {network}" + (f", {recipe}" if table["recipe"].nunique() > 1 else ""),
                 axis_title=f"test {metric} in points (line: 95 % interval)",
                 bars=bars,
                 examples=_make_examples(members, store),
@@ -140,6 +146,9 @@ def _collect_facts(study: StudySpec, records: Sequence[RunRecord], command: str)
     facts = {"command": command} if command else {}
     facts["runs"] = f"{len(records)} (seeds {distinct([str(r.spec.seed) for r in records])})"
     facts["training"] = ", ".join(f"{name} {value}" for name, value in study.training.model_dump().items())
+    for name, changes in study.recipes.items():
+        if changes:
+            facts[f"recipe {name}"] = ", ".join(f"{key} {value}" for key, value in changes.items())
     facts["network parameters"] = distinct([f"{r.spec.network.title} {r.num_parameters:,}" for r in records])
     facts["machine"] = distinct([f"{r.device}, {r.threads} threads" for r in records])
     facts["versions"] = distinct([" ".join(f"{k} {v}" for k, v in r.versions.items()) for r in records])

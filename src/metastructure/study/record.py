@@ -33,6 +33,26 @@ class NoiseSummary(BaseModel):
     ignored_rate: float
 
 
+class PlanSummary(BaseModel):
+    """What the training did about the noise.
+
+    Attributes
+    ----------
+    transition : (C, C) floats or None
+        The Q that was undone, known or estimated.
+    half_width_px : int or None
+        Of the density target.
+    note : str or None
+        Why no Q was undone although one was asked for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    transition: list[list[float]] | None = None
+    half_width_px: int | None = None
+    note: str | None = None
+
+
 class Evaluation(BaseModel):
     """One split predicted, against clean labels.
 
@@ -42,7 +62,7 @@ class Evaluation(BaseModel):
     tables : list of N (C, C) counts
         Rows truth, columns prediction, at the chosen threshold.
     tables_at_half : list of N (C, C) counts, or None
-        Binary only: the same at the fixed threshold 0.5.
+        Binary only: the same at the fixed threshold 0.5, Q undone where the recipe does.
     auc : float or None
         Binary only, pooled over all pixels; None where a class is missing.
     """
@@ -73,6 +93,7 @@ class RunRecord(BaseModel):
     num_parameters : int
         Of the network.
     noise : NoiseSummary
+    plan : PlanSummary
     loss, epoch_seconds : list of float
         Per epoch.
     threshold : float or None
@@ -93,6 +114,7 @@ class RunRecord(BaseModel):
     num_classes: int
     num_parameters: int
     noise: NoiseSummary
+    plan: PlanSummary = PlanSummary()
     loss: list[float]
     epoch_seconds: list[float]
     threshold: float | None

@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +26,14 @@ from metastructure.metrics import ScoreHistogram
 from metastructure.networks import build_network
 from metastructure.noise import NoiseModel, corrupt, parse_noise
 from metastructure.rng import derive_seed
-from metastructure.study.record import Evaluation, NoiseSummary, RunRecord
+from metastructure.study.record import Evaluation, NoiseSummary, PlanSummary, RunRecord
 from metastructure.study.spec import DataSpec, RunSpec
 from metastructure.study.store import Samples, Store
 from metastructure.training import Machine, PixelStore, predict_probabilities, train
+from metastructure.training.decode import Decoder
+from metastructure.training.plan import Plan, make_plan
+
+Predict = Callable[[Split], Iterator[tuple[npt.NDArray[Any], LabelArray]]]
 
 NUM_SAMPLES = 4
 """Test images kept for the report, evenly spaced over the sorted ids so that nobody picks the pretty ones."""
@@ -119,6 +124,7 @@ def _execute(
     torch.manual_seed(derive_seed(run.seed, "", "network"))
     network = build_network(run.network, data.num_channels, C)
     pixels = PixelStore([zscore(image) for image in clean.images], noisy, run.training.crop_px, fabric.device)
+    plan = make_plan(run.training, noisy, C, noise.transition(C), fabric.device)
     history = train(
         network,
         pixels,
@@ -127,12 +133,15 @@ def _execute(
         fabric=fabric,
         checkpoint=store.checkpoint(run),
         identity=run.identity,
+        compute_loss=plan.loss,
+        make_target=plan.make_target,
         redraw=redraw,
         on_epoch=on_epoch,
     )
 
-    threshold = _choose_threshold(network, data.splits["val"], fabric) if C == 2 else None
-    val, test = (_evaluate(network, data.splits[name], C, fabric, threshold) for name in ("val", "test"))
+    predict = functools.partial(_predict_split, network, fabric, plan.decoder)
+    threshold = _choose_threshold(predict, data.splits["val"]) if C == 2 else None
+    val, test = (_evaluate(predict, data.splits[name], C, threshold) for name in ("val", "test"))
     record = RunRecord(
         spec=run,
         identity=run.identity,
@@ -140,6 +149,7 @@ def _execute(
         num_classes=C,
         num_parameters=sum(parameter.numel() for parameter in network.parameters()),
         noise=_summarise_noise(clean.labels, noisy, C),
+        plan=_summarise_plan(plan),
         loss=history.loss,
         epoch_seconds=history.seconds,
         threshold=threshold,
@@ -151,42 +161,44 @@ def _execute(
         versions={"metastructure": __version__, "torch": torch.__version__, "python": platform.python_version()},
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
-    return record, _sample_images(network, data.splits["test"], noise, run.seed, C, fabric, threshold)
+    return record, _sample_images(predict, data.splits["test"], noise, run.seed, C, threshold)
 
 
-def _choose_threshold(network: torch.nn.Module, split: Split, fabric: Fabric) -> float:
+def _predict_split(
+    network: torch.nn.Module, fabric: Fabric, decoder: Decoder, split: Split
+) -> Iterator[tuple[npt.NDArray[Any], LabelArray]]:
+    """Yield for each image what is known of its clean classes, with its true label.
+
+    For two classes that is the foreground's score (H, W), 0.5 being its threshold, for more the label (H, W).
+    """
+    images = (zscore(image) for image in split.images)
+    for p, truth in zip(predict_probabilities(network, images, fabric), split.labels, strict=True):
+        yield (decoder.score(p) if len(p) == 2 else decoder.label(p)), truth
+
+
+def _choose_threshold(predict: Predict, split: Split) -> float:
     """Return the threshold with the best mean Dice on a split; 0.5 where no label holds foreground."""
     scores = ScoreHistogram.empty()
-    for p, truth in _predict_split(network, split, fabric):
-        scores += ScoreHistogram.from_image(p[1], truth)
+    for p, truth in predict(split):
+        scores += ScoreHistogram.from_image(p, truth)
     best = scores.best_threshold()
     return 0.5 if np.isnan(best) else best
 
 
-def _evaluate(
-    network: torch.nn.Module, split: Split, num_classes: int, fabric: Fabric, threshold: float | None
-) -> Evaluation:
+def _evaluate(predict: Predict, split: Split, num_classes: int, threshold: float | None) -> Evaluation:
     """Return the evaluation on a split, at the threshold for two classes; one image in memory at a time."""
     if threshold is None:
-        tables = [_table(truth, p.argmax(0), num_classes) for p, truth in _predict_split(network, split, fabric)]
+        tables = [_table(truth, label, num_classes) for label, truth in predict(split)]
         return Evaluation(ids=list(split.ids), tables=tables)
     tables, tables_at_half, scores = [], [], ScoreHistogram.empty()
-    for p, truth in _predict_split(network, split, fabric):
-        tables.append(_table(truth, p[1] >= threshold, 2))
-        tables_at_half.append(_table(truth, p[1] >= 0.5, 2))
-        scores += ScoreHistogram.from_image(p[1], truth)
+    for p, truth in predict(split):
+        tables.append(_table(truth, p >= threshold, 2))
+        tables_at_half.append(_table(truth, p >= 0.5, 2))
+        scores += ScoreHistogram.from_image(p, truth)
     auc = scores.auc()
     return Evaluation(
         ids=list(split.ids), tables=tables, tables_at_half=tables_at_half, auc=None if np.isnan(auc) else auc
     )
-
-
-def _predict_split(
-    network: torch.nn.Module, split: Split, fabric: Fabric
-) -> Iterator[tuple[npt.NDArray[np.float32], LabelArray]]:
-    """Yield the (C, H, W) probabilities of each image with its true label."""
-    images = (zscore(image) for image in split.images)
-    return zip(predict_probabilities(network, images, fabric), split.labels, strict=True)
 
 
 def _table(truth: LabelArray, prediction: npt.NDArray[np.generic], num_classes: int) -> list[list[int]]:
@@ -209,29 +221,28 @@ def _summarise_noise(clean: Sequence[LabelArray], noisy: Sequence[LabelArray], n
 
 
 def _sample_images(
-    network: torch.nn.Module,
-    split: Split,
-    noise: NoiseModel,
-    seed: int,
-    num_classes: int,
-    fabric: Fabric,
-    threshold: float | None,
+    predict: Predict, split: Split, noise: NoiseModel, seed: int, num_classes: int, threshold: float | None
 ) -> Samples:
     """Return a few test images with truth, a label of the kind trained on, and the prediction."""
     picked = np.unique(np.linspace(0, len(split) - 1, NUM_SAMPLES).round().astype(int))
-    samples: Samples = {"ids": np.array([split.ids[index] for index in picked])}
-    images = (zscore(split.images[index]) for index in picked)
-    for place, (index, probabilities) in enumerate(
-        zip(picked, predict_probabilities(network, images, fabric), strict=True)
-    ):
-        truth = split.labels[index]
-        prediction = probabilities.argmax(0) if threshold is None else probabilities[1] >= threshold
-        samples[f"image_{place}"] = split.images[index]
+    few = Split(*(tuple(values[index] for index in picked) for values in (split.ids, split.images, split.labels)))
+    samples: Samples = {"ids": np.array(few.ids)}
+    for place, (prediction, truth) in enumerate(predict(few)):
+        samples[f"image_{place}"] = few.images[place]
         samples[f"truth_{place}"] = truth.astype(np.uint8)
-        noisy = corrupt(truth, noise, seed=seed, item=split.ids[index], num_classes=num_classes)
+        noisy = corrupt(truth, noise, seed=seed, item=few.ids[place], num_classes=num_classes)
         samples[f"noisy_{place}"] = noisy.astype(np.uint8)
-        samples[f"prediction_{place}"] = prediction.astype(np.uint8)
+        label = prediction if threshold is None else prediction >= threshold
+        samples[f"prediction_{place}"] = label.astype(np.uint8)
     return samples
+
+
+def _summarise_plan(plan: Plan) -> PlanSummary:
+    return PlanSummary(
+        transition=None if plan.transition is None else plan.transition.rows.tolist(),
+        half_width_px=None if plan.make_target is None else plan.make_target.half_width_px,
+        note=plan.note,
+    )
 
 
 def _device_name(fabric: Fabric) -> str:

@@ -4,6 +4,7 @@ A run's identity is the hash of all that its result depends on; device, threads 
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from metastructure.data.synthetic import KINDS
 from metastructure.errors import ConfigError
 from metastructure.networks.spec import DEFAULT_NETWORK, NetworkSpec
 from metastructure.noise import parse_noise
+from metastructure.study.claims import ClaimText, check_held
 from metastructure.training.settings import TrainingSettings
 
 IDENTITY_FORMAT = 1
@@ -103,13 +105,19 @@ NoiseText = Annotated[str, BeforeValidator(_canonical_noise)]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
+PLAIN = "plain"
+"""The recipe of a study that names none."""
+
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
 class RunSpec(BaseModel):
-    """One training and its evaluation; the fields are those of `StudySpec`, one of each."""
+    """One training and its evaluation; the fields are those of `StudySpec`, one of each.
+
+    `recipe` is only the name that the study gives its training settings.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -120,18 +128,20 @@ class RunSpec(BaseModel):
     training: TrainingSettings
     seed: Annotated[int, Field(ge=0)]
     draw: Draw = "fixed"
+    recipe: Name = PLAIN
 
     @property
     def identity(self) -> str:
         """The first 16 hexadecimal digits of SHA-256 over the canonical JSON of all that the result depends on."""
-        content = self.model_dump(mode="json", exclude={"data": {"folder"}}, exclude_defaults=True)
+        content = self.model_dump(mode="json", exclude={"data": {"folder"}, "recipe": True}, exclude_defaults=True)
         text = json.dumps({"format": IDENTITY_FORMAT, **content}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def title(self) -> str:
         """What people call the run."""
-        return f"{self.data_name} · {self.noise} · {self.network.title} · seed {self.seed}"
+        recipe = "" if self.recipe == PLAIN else f" · {self.recipe}"
+        return f"{self.data_name} · {self.noise} · {self.network.title}{recipe} · seed {self.seed}"
 
 
 class StudySpec(BaseModel):
@@ -148,9 +158,17 @@ class StudySpec(BaseModel):
         In the order of the tables. Differences are taken to ``clean`` where it is among them.
     networks : list of NetworkSpec
     training : TrainingSettings
+    recipes : mapping from name to settings
+        Ways of training to be compared, each as what it changes in `training`. Without it one, `plain`, that changes
+        nothing.
     seeds : list of int
     draw : "fixed" or "online"
         One noisy label an image, as published, or a new one each epoch.
+    claims : list of text
+        What the study is to show, such as ``sample:0.1 ~ clean`` (see `metastructure.study.claims`), said before it
+        runs; tested on its records, and no part of a run's identity.
+    margin : float
+        Scores closer than this, in points, are equal in a claim with ``~``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -161,32 +179,59 @@ class StudySpec(BaseModel):
     noises: Annotated[tuple[NoiseText, ...], Field(min_length=1), BeforeValidator(_as_list)]
     networks: Annotated[tuple[NetworkSpec, ...], Field(min_length=1)] = (NetworkSpec(name=DEFAULT_NETWORK),)
     training: TrainingSettings = TrainingSettings()
+    recipes: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = {PLAIN: {}}
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     draw: Draw = "fixed"
+    claims: Annotated[tuple[ClaimText, ...], BeforeValidator(_as_list)] = ()
+    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
     @model_validator(mode="after")
     def _check_repeats(self) -> "StudySpec":
         titles = [network.title for network in self.networks]
-        for name, values in (("noises", self.noises), ("seeds", self.seeds), ("networks", titles)):
+        lists = {"noises": self.noises, "seeds": self.seeds, "networks": titles, "claims": self.claims}
+        for name, values in lists.items():
             repeated = {value for value in values if list(values).count(value) > 1}
             if repeated:
                 raise ValueError(f"{name} lists {min(repeated, key=str)!r} twice")
         return self
 
+    @model_validator(mode="after")
+    def _check_recipes(self) -> "StudySpec":
+        for name, changes in self.recipes.items():
+            try:
+                self.settings(name)
+            except ValidationError as error:
+                problem = describe_validation_error(error, TrainingSettings)
+                raise ValueError(f"recipe {name!r}: {problem.rstrip('.')}") from None
+            if any(changes == other for known, other in self.recipes.items() if known != name):
+                raise ValueError(f"recipe {name!r} is the same as another one")
+        return self
+
+    @model_validator(mode="after")
+    def _check_claims(self) -> "StudySpec":
+        for text in self.claims:
+            check_held(text, self.noises, self.recipes)
+        return self
+
+    def settings(self, recipe: str) -> TrainingSettings:
+        """Return the training settings of a recipe."""
+        return TrainingSettings.model_validate({**self.training.model_dump(), **self.recipes[recipe]})
+
     def runs(self) -> Iterator[RunSpec]:
         """Yield every run; seeds outermost, so that a first complete table comes early."""
         for seed in self.seeds:
             for name, data in self.data.items():
-                for network in self.networks:
+                for network, recipe in itertools.product(self.networks, self.recipes):
                     for noise in self.noises:
                         yield RunSpec(
                             data_name=name,
                             data=data,
                             noise=noise,
                             network=network,
-                            training=self.training,
+                            training=self.settings(recipe),
                             seed=seed,
                             draw=self.draw,
+                            recipe=recipe,
                         )
 
 

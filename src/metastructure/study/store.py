@@ -56,7 +56,7 @@ class Store:
         """
         path = self.folder(run) / "record.json"
         try:
-            return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
+            record = RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunError(f"{path}: {run.title} has not run yet.") from None
         except (ValidationError, UnicodeDecodeError) as error:
@@ -64,6 +64,7 @@ class Store:
                 f"{path}: this record is damaged or from another version; delete its folder to run it again "
                 f"({len(str(error).splitlines())} lines of detail from pydantic)."
             ) from error
+        return record.model_copy(update={"spec": run})  # another study may call the same recipe otherwise
 
     def load_done(self, study: StudySpec) -> list[RunRecord]:
         """Return the records of all finished runs of a study, in its order.

@@ -21,6 +21,7 @@ REFERENCE_NOISE = "clean"
 COLUMNS = {
     "data": "data set, as named in the study",
     "network": "network and its settings",
+    "recipe": "how it was trained, as named in the study",
     "noise": "label noise of the training labels",
     "seeds": "number of seeds the row averages over",
     "changed": "realised share of training pixels that changed class, %",
@@ -29,10 +30,11 @@ COLUMNS = {
     "score": "mean over seeds and test images",
     "low": "lower end of its 95 % interval",
     "high": "upper end of its 95 % interval",
-    "difference": "score minus that of clean labels, same seeds and images",
+    "difference": "score minus that of clean labels, same recipe, seeds and images",
     "difference_low": "lower end of its 95 % interval",
     "difference_high": "upper end of its 95 % interval",
-    "score_at_half": "binary: score at the fixed threshold 0.5 instead of the one chosen on clean validation labels",
+    "score_at_half": "binary: score at the fixed threshold 0.5, Q undone where the recipe does, instead of the one "
+    "chosen on clean validation labels",
     "pooled_dice": "Dice of all test pixels together (mean over the classes 1..C-1)",
     "auc": "binary: area under the ROC curve over all test pixels, %",
     "accuracy": "share of test pixels that are right, %",
@@ -56,13 +58,13 @@ def make_table(records: Sequence[RunRecord], num_resamples: int = 1000) -> pd.Da
     DataFrame with the columns COLUMNS
         NaN where a value is not defined or a reference is missing.
     """
-    groups: dict[tuple[str, str, str], list[RunRecord]] = {}
+    groups: dict[tuple[str, str, str, str], list[RunRecord]] = {}
     for record in records:
-        key = (record.spec.data_name, record.spec.network.title, record.spec.noise)
+        key = (record.spec.data_name, record.spec.network.title, record.spec.recipe, record.spec.noise)
         groups.setdefault(key, []).append(record)
     rows = []
-    for (data, network, noise), members in groups.items():
-        reference = groups.get((data, network, REFERENCE_NOISE), [])
+    for (data, network, recipe, noise), members in groups.items():
+        reference = groups.get((data, network, recipe, REFERENCE_NOISE), [])
         rows.append(_make_row(members, [] if noise == REFERENCE_NOISE else reference, num_resamples))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -85,6 +87,7 @@ def _make_row(members: list[RunRecord], reference: list[RunRecord], num_resample
     return {
         "data": spec.data_name,
         "network": spec.network.title,
+        "recipe": spec.recipe,
         "noise": spec.noise,
         "seeds": S,
         "changed": 100 * float(np.mean([_or_nan(record.noise.changed_rate) for record in members])),
@@ -136,9 +139,9 @@ def format_table(table: pd.DataFrame, brief: bool = False) -> list[list[str]]:
     Columns that are the same for every row (one data set, one network, one seed) are left out; `brief` leaves out the
     side metrics too, which makes it fit 80 columns.
     """
-    constant = {name for name in ("data", "network", "seeds") if table[name].nunique() <= 1}
+    constant = {name for name in ("data", "network", "recipe", "seeds") if table[name].nunique() <= 1}
     metric = " / ".join(METRIC_NAMES[name] for name in dict.fromkeys(table["metric"]))
-    header = [name for name in ("data", "network") if name not in constant]
+    header = [name for name in ("data", "network", "recipe") if name not in constant]
     header += ["label", "changed %", f"{metric} [95 %]", "minus clean [95 %]"]
     binary = (table["metric"] == "dice").any()
     side = {"accuracy": "accuracy"}
@@ -150,7 +153,7 @@ def format_table(table: pd.DataFrame, brief: bool = False) -> list[list[str]]:
     lines = [header]
     for row in table.to_dict("records"):
         changed = f"{row['changed']:.1f}" + (f" (+{row['ignored']:.0f} ignored)" if row["ignored"] > 0 else "")
-        cells = [str(row[name]) for name in ("data", "network") if name not in constant]
+        cells = [str(row[name]) for name in ("data", "network", "recipe") if name not in constant]
         cells += [str(row["noise"]), changed, _with_interval(row, "score", "low", "high")]
         cells.append(_with_interval(row, "difference", "difference_low", "difference_high", sign="+"))
         cells += [_number(row[name]) for name in shown]

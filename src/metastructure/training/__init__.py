@@ -3,6 +3,7 @@
 from metastructure.training.batches import PixelStore
 from metastructure.training.loop import History, train
 from metastructure.training.predict import predict_probabilities
+from metastructure.training.segmenter import Segmenter
 from metastructure.training.settings import Machine, TrainingSettings
 
-__all__ = ["History", "Machine", "PixelStore", "TrainingSettings", "predict_probabilities", "train"]
+__all__ = ["History", "Machine", "PixelStore", "Segmenter", "TrainingSettings", "predict_probabilities", "train"]
