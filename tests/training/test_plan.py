@@ -78,6 +78,25 @@ def test_estimated_from_the_labels_alone() -> None:
     np.testing.assert_allclose(plan.transition.rows, [[0.8, 0.2], [0.2, 0.8]], atol=0.05)
 
 
+def test_conventions() -> None:
+    """Most pixels of these labels are background; nine in ten of all pixels are then flipped."""
+    flipped = labels("flip:0.9", 12)
+    diagonal, background = (
+        make_plan(settings(transition="estimated", convention=name), flipped, 2).transition
+        for name in ("diagonal", "background")
+    )
+    assert diagonal is not None
+    assert background is not None
+    np.testing.assert_allclose(diagonal.rows, [[0.9, 0.1], [0.1, 0.9]], atol=0.05)
+    np.testing.assert_allclose(background.rows, [[0.1, 0.9], [0.9, 0.1]], atol=0.05)
+
+
+def test_clean_labels_with_much_foreground_keep_their_names() -> None:
+    plan = make_plan(settings(transition="estimated"), [1 - label for label in labels("clean", 12)], 2)
+    assert plan.transition is not None
+    np.testing.assert_allclose(plan.transition.rows, np.eye(2), atol=0.03)
+
+
 def test_clean_labels_need_nothing_undone() -> None:
     plan = make_plan(settings(transition="estimated"), labels("clean", 12), 2)
     assert plan.transition is not None

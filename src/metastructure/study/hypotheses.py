@@ -22,7 +22,7 @@ LEVEL = 0.05
 """Of all tests of a study on one score together."""
 
 SMALLEST_ADJUSTED = 0.001
-"""No adjusted p-value is given below the smallest level at which `benchmarks/test_size.py` checks the test."""
+"""No adjusted p-value is given below the smallest level at which `benchmarks/claim_size.py` checks the test."""
 
 CLAIM_COLUMNS = {
     "data": "data set, as named in the study",

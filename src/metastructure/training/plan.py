@@ -11,7 +11,7 @@ import torch
 
 from metastructure.label import LabelArray
 from metastructure.rng import generator
-from metastructure.structure.latent_transition import estimate_transition
+from metastructure.structure.latent_transition import Convention, estimate_transition
 from metastructure.training.decode import Decoder
 from metastructure.training.half_width import choose_half_width
 from metastructure.training.losses import Loss, needs_transition, parse_loss, with_transition
@@ -19,8 +19,8 @@ from metastructure.training.settings import TrainingSettings
 from metastructure.training.targets import DensityTarget
 from metastructure.transition import TransitionMatrix
 
-MIN_SIGMA = 0.02
-"""Below this smallest singular value Q is not undone: the labels' error would be multiplied by more than fifty."""
+MIN_SIGMA = 0.005
+"""Below this smallest singular value Q is not undone: sampling error would be multiplied by up to two hundred."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _find_transition(
     if settings.transition == "known":
         found, why = known, "this noise has none"
     else:
-        found, why = _estimate(labels, num_classes)
+        found, why = _estimate(labels, num_classes, settings.convention)
     if found is None:
         return None, f"no transition matrix is undone: {why}"
     if not found.sigma_min() >= MIN_SIGMA:
@@ -98,9 +98,13 @@ def _find_transition(
     return found, None
 
 
-def _estimate(labels: Sequence[LabelArray], num_classes: int) -> tuple[TransitionMatrix | None, str]:
+def _estimate(
+    labels: Sequence[LabelArray], num_classes: int, convention: Convention
+) -> tuple[TransitionMatrix | None, str]:
     """Return Q from the noisy labels alone, or why there is none; classes that they lack keep their name."""
-    estimate = estimate_transition(labels, num_classes=num_classes, rng=generator(0, "", "bootstrap"), num_resamples=2)
+    estimate = estimate_transition(
+        labels, generator(0, "", "bootstrap"), num_classes=num_classes, convention=convention, num_resamples=2
+    )
     if not estimate.identified:
         return None, str(estimate.reason)
     rows = estimate.matrix().rows

@@ -8,6 +8,7 @@ from lightning_fabric import Fabric
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from metastructure.errors import ConfigError
+from metastructure.structure.latent_transition import Convention
 from metastructure.training.losses import needs_transition, parse_loss
 
 MIN_CROP_PX = 32
@@ -49,6 +50,9 @@ class TrainingSettings(BaseModel):
         noise, ``estimated`` from the noisy labels alone. The losses ``forward`` and ``backward`` undo it themselves;
         with others density targets are made unbiased by Q⁻¹, and label targets are learnt as they are and Q is undone
         at prediction.
+    convention : "diagonal" or "background"
+        What an estimated Q assumes, since noisy labels cannot tell which hidden class is which: that most pixels of each
+        class kept it, or that the hidden class with most pixels is class 0, which allows for flips beyond one half.
     target : "label" or "density"
         ``density``: the unbiased local density of the noisy label (`metastructure.training.targets`).
     half_width_px : int, optional
@@ -77,6 +81,7 @@ class TrainingSettings(BaseModel):
     augment: Augmentation = "dihedral"
     loss: LossText = "cross_entropy"
     transition: TransitionSource = "none"
+    convention: Convention = "diagonal"
     target: Literal["label", "density"] = "label"
     half_width_px: Annotated[int, Field(ge=0)] | None = None
     average: Literal["none", "ema", "swa"] = "none"
@@ -94,6 +99,8 @@ class TrainingSettings(BaseModel):
     def _check_ignored(self) -> "TrainingSettings":
         if self.half_width_px is not None and self.target != "density":
             raise ValueError("half_width_px belongs to the target 'density'; leave it out or set target: density")
+        if self.convention != "diagonal" and self.transition != "estimated":
+            raise ValueError("convention belongs to an estimated transition matrix; set transition: estimated")
         if self.transition == "none" and needs_transition(parse_loss(self.loss)):
             raise ValueError(f"the loss '{self.loss}' undoes a transition matrix; set transition: known or estimated")
         return self

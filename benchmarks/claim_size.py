@@ -1,6 +1,6 @@
 """How often tests of a difference are wrong, and how often they find one: seeds and images simulated.
 
-Run ``python benchmarks/test_size.py`` from the repository root; it writes ``benchmarks/results/test_size.md``.
+Run ``python benchmarks/claim_size.py`` from the repository root; it writes ``benchmarks/results/claim_size.md``.
 
 A difference in points is drawn as ``d_sn = mu + a_s + b_n + e_sn`` with standard deviations for seeds, images and rest,
 normal or skewed as differences of Dice are (b and e minus a gamma variable of shape 1/2, skewness -2.8; most images
@@ -157,7 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10000, help="of each setting, a multiple of 1000")
     parser.add_argument("--pooled-trials", type=int, default=600)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/test_size.md"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/claim_size.md"))
     arguments = parser.parse_args()
     check_ours(generator(0, "", "test size"))
     start = time.process_time()
