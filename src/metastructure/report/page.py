@@ -13,6 +13,8 @@ import numpy.typing as npt
 from metastructure.data.files import write_text
 from metastructure.label import LabelArray
 from metastructure.report.bars import Bar, describe_value, draw_bars
+from metastructure.report.charts import to_svg
+from metastructure.report.learning import Learning, draw_learning
 from metastructure.report.pictures import encode_png, show_image, show_label, show_prediction
 
 
@@ -46,6 +48,8 @@ class Section:
     bars : sequence of Bar
     examples : sequence of Example
     num_classes : int
+    learning : sequence of Learning
+        How each network learnt, epoch by epoch; without it there is no such figure.
     """
 
     title: str
@@ -53,6 +57,7 @@ class Section:
     bars: Sequence[Bar]
     examples: Sequence[Example]
     num_classes: int
+    learning: Sequence[Learning] = ()
 
 
 @dataclass(frozen=True)
@@ -108,11 +113,18 @@ def render_page(page: Page) -> str:
             "bars": Markup(draw_bars(section.bars, section.axis_title)),
             "bars_text": "; ".join(f"{bar.label}: {describe_value(bar.value)}" for bar in section.bars),
             "binary": section.num_classes == 2,
+            "learning": Markup(to_svg(draw_learning(section.learning))) if section.learning else None,
+            "learning_text": "; ".join(_describe_learning(panel) for panel in section.learning),
             "examples": [_encode_example(example, section.num_classes) for example in section.examples],
         }
         for section in page.sections
     ]
     return environment.get_template("study.html.j2").render(page=page, sections=sections)
+
+
+def _describe_learning(panel: Learning) -> str:
+    fall = "does not fall for good" if panel.start is None else f"falls for good from epoch {panel.start}"
+    return f"{panel.title}: agreement with the clean labels {fall}"
 
 
 def _encode_example(example: Example, num_classes: int) -> dict[str, object]:

@@ -10,6 +10,7 @@ from metastructure.noise import parse_noise
 from metastructure.report import Bar, Example, Page, Section, write_page
 from metastructure.study.claims_text import describe_tests, format_claims
 from metastructure.study.hypotheses import check_claims
+from metastructure.study.learning import make_learning
 from metastructure.study.record import RunRecord
 from metastructure.study.spec import StudySpec
 from metastructure.study.store import Store
@@ -110,6 +111,7 @@ def _make_sections(records: Sequence[RunRecord], table: pd.DataFrame, store: Sto
                 bars=bars,
                 examples=_make_examples(members, store),
                 num_classes=C,
+                learning=[make_learning(r) for r in members if r.dynamics and r.spec.seed == members[0].spec.seed],
             )
         )
     return sections

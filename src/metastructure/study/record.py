@@ -96,6 +96,8 @@ class RunRecord(BaseModel):
     plan : PlanSummary
     loss, epoch_seconds : list of float
         Per epoch.
+    dynamics : list of dict
+        Per epoch where the study asks for it, else empty: see `metastructure.training.dynamics.describe_agreement`.
     threshold : float or None
         Binary only: chosen on the validation split for the best mean Dice.
     val, test : Evaluation
@@ -117,6 +119,7 @@ class RunRecord(BaseModel):
     plan: PlanSummary = PlanSummary()
     loss: list[float]
     epoch_seconds: list[float]
+    dynamics: list[dict[str, float]] = []
     threshold: float | None
     val: Evaluation
     test: Evaluation

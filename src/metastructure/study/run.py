@@ -31,6 +31,7 @@ from metastructure.study.spec import DataSpec, RunSpec
 from metastructure.study.store import Samples, Store
 from metastructure.training import Machine, PixelStore, predict_probabilities, train
 from metastructure.training.decode import Decoder
+from metastructure.training.dynamics import Watch
 from metastructure.training.plan import Plan, make_plan
 
 Predict = Callable[[Split], Iterator[tuple[npt.NDArray[Any], LabelArray]]]
@@ -77,6 +78,7 @@ def execute_run(
     store: Store,
     machine: Machine,
     on_epoch: Callable[[int, float], None] | None = None,
+    keep: Callable[[torch.nn.Module], None] | None = None,
 ) -> RunRecord:
     """Train and test one run, write its record to the store and return it.
 
@@ -90,6 +92,8 @@ def execute_run(
     machine : Machine
     on_epoch : callable, optional
         ``on_epoch(epochs_done, mean_loss)``.
+    keep : callable, optional
+        Gets the trained network, before the record is written.
 
     Raises
     ------
@@ -97,7 +101,7 @@ def execute_run(
         With the run's title in front.
     """
     try:
-        record, samples = _execute(run, data, store, machine, on_epoch)
+        record, samples = _execute(run, data, store, machine, on_epoch, keep)
     except MetastructureError as error:
         raise type(error)(f"{run.title}: {error}") from error
     store.save(record, samples)
@@ -110,6 +114,7 @@ def _execute(
     store: Store,
     machine: Machine,
     on_epoch: Callable[[int, float], None] | None,
+    keep: Callable[[torch.nn.Module], None] | None,
 ) -> tuple[RunRecord, Samples]:
     started = time.monotonic()
     C = data.num_classes
@@ -136,8 +141,11 @@ def _execute(
         compute_loss=plan.loss,
         make_target=plan.make_target,
         redraw=redraw,
+        watch=_make_watch(run, data, noisy, plan, fabric) if run.dynamics else None,
         on_epoch=on_epoch,
     )
+    if keep is not None:
+        keep(network)
 
     predict = functools.partial(_predict_split, network, fabric, plan.decoder)
     threshold = _choose_threshold(predict, data.splits["val"]) if C == 2 else None
@@ -152,6 +160,7 @@ def _execute(
         plan=_summarise_plan(plan),
         loss=history.loss,
         epoch_seconds=history.seconds,
+        dynamics=history.watched,
         threshold=threshold,
         val=val,
         test=test,
@@ -162,6 +171,22 @@ def _execute(
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
     return record, _sample_images(predict, data.splits["test"], noise, run.seed, C, threshold)
+
+
+def _make_watch(run: RunSpec, data: Dataset, noisy: Sequence[LabelArray], plan: Plan, fabric: Fabric) -> Watch:
+    """Return what looks at the network after each epoch; with online draws, at the noisy labels of the first."""
+    clean, val = data.splits["train"], data.splits["val"]
+    return Watch(
+        clean.images,
+        clean.labels,
+        noisy,
+        num_classes=data.num_classes,
+        crop_px=run.training.crop_px,
+        fabric=fabric,
+        decoder=plan.decoder,
+        val_images=val.images,
+        val_labels=val.labels,
+    )
 
 
 def _predict_split(

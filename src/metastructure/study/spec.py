@@ -128,6 +128,7 @@ class RunSpec(BaseModel):
     training: TrainingSettings
     seed: Annotated[int, Field(ge=0)]
     draw: Draw = "fixed"
+    dynamics: bool = False
     recipe: Name = PLAIN
 
     @property
@@ -164,6 +165,8 @@ class StudySpec(BaseModel):
     seeds : list of int
     draw : "fixed" or "online"
         One noisy label an image, as published, or a new one each epoch.
+    dynamics : bool
+        Whether each run keeps how its training predictions agree with the labels, epoch by epoch.
     claims : list of text
         What the study is to show, such as ``sample:0.1 ~ clean`` (see `metastructure.study.claims`), said before it
         runs; tested on its records, and no part of a run's identity.
@@ -182,6 +185,7 @@ class StudySpec(BaseModel):
     recipes: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = {PLAIN: {}}
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     draw: Draw = "fixed"
+    dynamics: bool = False
     claims: Annotated[tuple[ClaimText, ...], BeforeValidator(_as_list)] = ()
     margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
@@ -231,6 +235,7 @@ class StudySpec(BaseModel):
                             training=self.settings(recipe),
                             seed=seed,
                             draw=self.draw,
+                            dynamics=self.dynamics,
                             recipe=recipe,
                         )
 

@@ -1,5 +1,7 @@
 """Averages of the weights over a training, which predict better than the last weights where labels are noisy."""
 
+from typing import final
+
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -28,3 +30,21 @@ def make_average(network: nn.Module, settings: TrainingSettings) -> AveragedMode
 def is_averaged(settings: TrainingSettings, epoch: int) -> bool:
     """Return whether the steps of this epoch enter the average."""
     return settings.average == "ema" or epoch >= round((1 - SWA_SHARE) * settings.epochs)
+
+
+@final
+class EpochMean:
+    """The mean of a network's weights and batch-norm statistics over the steps of one epoch."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._average = AveragedModel(network, use_buffers=True)
+
+    def update(self, network: nn.Module) -> None:
+        """Take in the weights after a step."""
+        self._average.update_parameters(network)
+
+    def take(self) -> nn.Module:
+        """Return the network with the mean weights, which hold until the next `update` begins another mean."""
+        self._average.n_averaged.zero_()
+        network: nn.Module = self._average.module
+        return network

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from metastructure.errors import ConfigError
 from metastructure.structure.latent_transition import Convention
+from metastructure.training.early_learning import MIN_EPOCHS
 from metastructure.training.losses import needs_transition, parse_loss
 
 MIN_CROP_PX = 32
@@ -51,8 +52,8 @@ class TrainingSettings(BaseModel):
         with others density targets are made unbiased by Q⁻¹, and label targets are learnt as they are and Q is undone
         at prediction.
     convention : "diagonal" or "background"
-        What an estimated Q assumes, since noisy labels cannot tell which hidden class is which: that most pixels of each
-        class kept it, or that the hidden class with most pixels is class 0, which allows for flips beyond one half.
+        What an estimated Q assumes, since noisy labels cannot tell which hidden class is which: that most pixels of
+        each class kept it, or that the hidden class with most pixels is class 0, which allows for flips beyond one half.
     target : "label" or "density"
         ``density``: the unbiased local density of the noisy label (`metastructure.training.targets`).
     half_width_px : int, optional
@@ -61,6 +62,12 @@ class TrainingSettings(BaseModel):
         Which weights predict: the last, their exponential moving average, or the mean over the last quarter.
     ema_decay : float
         Weight of the past at each step.
+    stop : "none" or "early"
+        ``early``: if the training losses show that memorisation has begun, training ends and the weights from before
+        predict (`metastructure.training.early_stop`).
+    correct : "none" or "self"
+        ``self``: once early learning is over, labels that the network confidently contradicts are replaced
+        (`metastructure.training.correction`).
     optimizer : "adamw" or "sgd"
     learning_rate : float
         The peak of the one-cycle schedule, the start of the others.
@@ -86,6 +93,8 @@ class TrainingSettings(BaseModel):
     half_width_px: Annotated[int, Field(ge=0)] | None = None
     average: Literal["none", "ema", "swa"] = "none"
     ema_decay: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    stop: Literal["none", "early"] = "none"
+    correct: Literal["none", "self"] = "none"
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
@@ -103,6 +112,20 @@ class TrainingSettings(BaseModel):
             raise ValueError("convention belongs to an estimated transition matrix; set transition: estimated")
         if self.transition == "none" and needs_transition(parse_loss(self.loss)):
             raise ValueError(f"the loss '{self.loss}' undoes a transition matrix; set transition: known or estimated")
+        return self
+
+    @model_validator(mode="after")
+    def _check_helps(self) -> "TrainingSettings":
+        if self.stop == "early" and self.correct == "self":
+            raise ValueError("correct: self changes the losses that stop: early reads; choose one")
+        if self.stop == "early" and self.average == "swa":
+            raise ValueError("average: swa is over the last epochs, which stop: early may leave out; choose one")
+        if self.stop == "early" and self.schedule == "step":
+            raise ValueError("each step of the rate looks like memorisation to stop: early; set another schedule")
+        if self.stop == "early" and self.epochs < MIN_EPOCHS:
+            raise ValueError(f"stop: early needs at least {MIN_EPOCHS} epochs to see memorisation, not {self.epochs}")
+        if self.correct == "self" and self.transition != "none":
+            raise ValueError("correct: self changes the noise that transition undoes; set one of them to none")
         return self
 
 
