@@ -29,7 +29,7 @@ NOISE_FACTOR = 4.0
 SHARE = 0.1
 """by so much of the fall up to the elbow; without any label noise, a lowered rate alone was seen to reach 0.06."""
 
-MIN_EPOCHS = FALL_EPOCHS + WINDOW_EPOCHS + LASTING_EPOCHS
+MIN_EPOCHS = 1 + FALL_EPOCHS + WINDOW_EPOCHS + LASTING_EPOCHS
 """Fewer epochs cannot show memorisation."""
 
 Losses = Sequence[float]
@@ -114,7 +114,7 @@ def _fit(losses: Losses, end: int) -> Tangent:
     part = np.asarray(losses[end + 1 - WINDOW_EPOCHS : end + 1])
     offsets = np.arange(WINDOW_EPOCHS) - (WINDOW_EPOCHS - 1) / 2
     fall = max(0.0, -float(offsets @ part) / float(offsets @ offsets))
-    return Tangent(end, float(part.mean()) - fall * offsets[-1], fall)
+    return Tangent(end, float(part.mean() - fall * offsets[-1]), fall)
 
 
 def _noise(losses: npt.NDArray[np.float64]) -> float:
