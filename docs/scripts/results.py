@@ -17,7 +17,9 @@ from PIL import Image, ImageChops
 
 from metastructure.report.pictures import show_image, show_label, show_prediction
 from metastructure.study import RunRecord, Store, StudySpec, load_study, make_table, to_markdown
+from metastructure.study.claims_text import claims_to_markdown, describe_tests
 from metastructure.study.demo import demo_study
+from metastructure.study.hypotheses import check_claims
 from metastructure.study.page import write_study_page
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -53,7 +55,7 @@ def main(name: str) -> None:
 
 def _keep_records(study: StudySpec, store: Store) -> None:
     kept = Store(RESULTS / "records" / study.name)
-    for run in study.runs():
+    for run in filter(store.is_done, study.runs()):
         kept.folder(run).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(store.folder(run) / "record.json", kept.folder(run) / "record.json")
     shutil.copyfile(store.root / "data.json", kept.root / "data.json")
@@ -104,6 +106,7 @@ def _photograph(page: Path, path: Path) -> None:
 
 def _write_markdown(study: StudySpec, records: list[RunRecord], command: str) -> None:
     last = max(record.finished for record in records)
+    num_runs = len(list(study.runs()))
     versions = ", ".join(f"{name} {version}" for name, version in records[0].versions.items())
     minutes = sum(record.seconds for record in records) / 60
     network = ", ".join(dict.fromkeys(f"{r.spec.network.title} ({r.num_parameters:,} parameters)" for r in records))
@@ -111,6 +114,10 @@ def _write_markdown(study: StudySpec, records: list[RunRecord], command: str) ->
         f"# {study.name}",
         "",
         study.description,
+        *(
+            ["", f"**{len(records)} of {num_runs} runs are done; the others are not run yet.**"]
+            * (len(records) < num_runs)
+        ),
         "",
         f"![One test image: labels trained on above, predictions below]({study.name}.png)",
         "",
@@ -120,6 +127,7 @@ def _write_markdown(study: StudySpec, records: list[RunRecord], command: str) ->
         + ("threshold chosen on validation. " if records[0].num_classes == 2 else "")
         + ("One seed: the intervals do not speak of other seeds." if len(study.seeds) == 1 else ""),
         "",
+        *_describe_claims(study, records),
         f"- Command: `{command}`; this page: `docs/scripts/results.py`; all columns: "
         f"[{study.name}.csv]({study.name}.csv)",
         *(
@@ -136,6 +144,13 @@ def _write_markdown(study: StudySpec, records: list[RunRecord], command: str) ->
         "",
     ]
     (RESULTS / f"{study.name}.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _describe_claims(study: StudySpec, records: list[RunRecord]) -> list[str]:
+    if not study.claims:
+        return []
+    claims = check_claims(study, records)
+    return ["## Claims", "", claims_to_markdown(claims), describe_tests(claims), ""]
 
 
 if __name__ == "__main__":
