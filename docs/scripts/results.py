@@ -107,6 +107,8 @@ def _photograph(page: Path, path: Path) -> None:
 def _write_markdown(study: StudySpec, records: list[RunRecord], command: str) -> None:
     last = max(record.finished for record in records)
     num_runs = len(list(study.runs()))
+    missing = ["", f"**{len(records)} of {num_runs} runs are done; the others are not run yet.**"]
+    missing = missing if len(records) < num_runs else []
     versions = ", ".join(f"{name} {version}" for name, version in records[0].versions.items())
     minutes = sum(record.seconds for record in records) / 60
     network = ", ".join(dict.fromkeys(f"{r.spec.network.title} ({r.num_parameters:,} parameters)" for r in records))
@@ -114,10 +116,7 @@ def _write_markdown(study: StudySpec, records: list[RunRecord], command: str) ->
         f"# {study.name}",
         "",
         study.description,
-        *(
-            ["", f"**{len(records)} of {num_runs} runs are done; the others are not run yet.**"]
-            * (len(records) < num_runs)
-        ),
+        *missing,
         "",
         f"![One test image: labels trained on above, predictions below]({study.name}.png)",
         "",

@@ -94,8 +94,10 @@ def test_own_and_decoded_predictions_go_to_their_labels() -> None:
 
 def test_crops_are_the_middles_of_evenly_spaced_images() -> None:
     labels = [np.full((5 + n, 8), n % 2, np.uint8) for n in range(9)]  # sizes differ; 4 px of 5..13 rows, all of 8 px
-    for label in labels:
+    for n, label in enumerate(labels):
         label[0] = label[-1] = IGNORE  # outside the middle of all but the first
+        if n % 4:
+            label[:] = IGNORE  # not one of three evenly spaced over nine
     watch = Watch(labels, labels, labels, num_classes=2, crop_px=4, fabric=FABRIC, decoder=Decoder(), max_crops=3,
                   val_images=[np.array([[3, 7]])], val_labels=[np.array([[0, 1]])])  # fmt: skip
     found = watch(Echo())
@@ -127,6 +129,16 @@ def test_a_watch_draws_nothing_and_changes_nothing() -> None:
     assert len(history) == 2
     assert nothing == []
     assert history == _train(True)[1]
+
+
+def test_a_call_leaves_the_generators_alone() -> None:
+    label = np.array([[0, 1], [1, 0]], np.uint8)
+    watch = Watch([label], [label], [1 - label], num_classes=2, crop_px=32, fabric=FABRIC, decoder=Decoder())
+    state = torch.get_rng_state()
+    found = watch(nn.Sequential(nn.Dropout(0.5), Echo()))
+    assert torch.equal(state, torch.get_rng_state())
+    assert found["clean"] == 1
+    assert found["noisy"] == 0
 
 
 def test_labels_that_do_not_fit_are_refused() -> None:

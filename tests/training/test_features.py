@@ -126,6 +126,24 @@ def test_layers_are_thinned_evenly_and_the_last_is_kept() -> None:
     assert find_layers(network, image, 5) == ("1", "3", "5", "7", "9")
     assert find_layers(network, image, 3) == ("2", "6", "9")
     assert len(find_layers(network, image)) == 10
+    assert find_layers(nn.Sequential(nn.Dropout(0.5), nn.ReLU(), nn.Identity()), image) == ("1",)
+
+
+class Twice(nn.Module):
+    """One activation in two places, as residual blocks have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = nn.ReLU()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.act(self.act(images) - 1)
+
+
+def test_of_a_module_that_works_twice_the_first_output_counts() -> None:
+    plain = nn.Sequential()
+    plain.add_module("act", nn.ReLU())
+    assert compare_features(Twice(), plain, _images(2)).diagonal() == {"act": pytest.approx(1)}
 
 
 def test_nothing_is_left_behind() -> None:

@@ -58,6 +58,7 @@ def draw_learning(panels: Sequence[Learning]) -> "Figure":
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
+    from matplotlib.ticker import MaxNLocator
 
     if not panels:
         raise ValueError("Give at least one panel to draw.")
@@ -77,6 +78,7 @@ def draw_learning(panels: Sequence[Learning]) -> "Figure":
             axes.plot(epochs, values, color=colour, linestyle=stroke, linewidth=1.6, label=label)
         axes.set_title(panel.title, fontsize=9, loc="left")
         axes.set_xlim(1, max(2, num_epochs))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.set_ylim(-0.02, 1.12)
         axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
         axes.tick_params(labelsize=8)
@@ -90,5 +92,5 @@ def draw_learning(panels: Sequence[Learning]) -> "Figure":
     handles, _ = grid[0].get_legend_handles_labels()
     if any(panel.start is not None for panel in panels):
         handles.append(Patch(color=SECOND_PHASE_COLOUR, label="clean agreement has fallen for good"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.legend(handles=handles, loc="outside upper left", ncols=2, frameon=False, fontsize=8)
     return figure

@@ -19,6 +19,9 @@ FloatArray = npt.NDArray[np.float64]
 
 STEP_PX = 4
 MAX_LAYERS = 24
+IDENTITIES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+"""Modules that do nothing in evaluation mode are no layers."""
+
 CONSTANT = 1e-12
 """Features with less variance than this share of their mean square are constant up to the rounding of float32."""
 
@@ -134,7 +137,11 @@ def find_layers(network: nn.Module, image: npt.NDArray[np.float32], max_layers: 
     >>> find_layers(network, np.zeros((1, 4, 4), np.float32)), find_layers(network, np.zeros((1, 4, 4), np.float32), 2)
     (('0', '1.0', '1.1'), ('1.0', '1.1'))
     """
-    leaves = {name: module for name, module in network.named_modules() if not any(True for _ in module.children())}
+    leaves = {
+        name: module
+        for name, module in network.named_modules()
+        if not (any(True for _ in module.children()) or isinstance(module, IDENTITIES))
+    }
     found = tuple(_run(network, image, leaves, lambda output: output.shape))
     if len(found) <= max_layers:
         return found
