@@ -93,6 +93,13 @@ def test_one_low_loss_is_no_memorisation() -> None:
         losses.append(0.1)
         assert not is_memorising(losses)
     assert is_memorising([*losses, 0.1])
+    flattest_early = [1.0, 0.5, 0.3, *[0.3] * 8, 0.299, 0.298, 0.297, 0.296, 0.295, 0.1, 0.293, 0.292, 0.291]
+    assert first_alarm(flattest_early) is None
+
+
+def test_a_steady_slow_fall_is_no_memorisation() -> None:
+    falls = 0.01 + 0.00005 * np.arange(30)  # 0.32 in all, but at most 0.02 below the tangent
+    assert first_alarm([1.0, 0.5, 0.35, *(0.35 - falls.cumsum()).tolist()]) is None
 
 
 def test_the_scale_of_the_loss_does_not_matter() -> None:

@@ -92,7 +92,7 @@ def test_averages_are_those_of_the_weights_on_the_way(monkeypatch: pytest.Monkey
     kept = steps if average == "ema" else steps[6:]  # SWA: the last epoch of four
     mean = kept[0]
     for number, weights in enumerate(kept[1:], start=1):
-        share = 0.4 if average == "ema" else 1 / (number + 1)
+        share = 0.4 / (1 - 0.6 ** (number + 1)) if average == "ema" else 1 / (number + 1)
         mean = [old + share * (new - old) for old, new in zip(mean, weights, strict=True)]
     for parameter, expected in zip(network.parameters(), mean, strict=True):
         torch.testing.assert_close(parameter.detach(), expected, rtol=1e-4, atol=1e-6)

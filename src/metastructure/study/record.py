@@ -98,6 +98,8 @@ class RunRecord(BaseModel):
         Per epoch.
     dynamics : list of dict
         Per epoch where the study asks for it, else empty: see `metastructure.training.dynamics.describe_agreement`.
+    notes : list of str
+        What early stopping or label correction did.
     threshold : float or None
         Binary only: chosen on the validation split for the best mean Dice.
     val, test : Evaluation
@@ -119,6 +121,7 @@ class RunRecord(BaseModel):
     plan: PlanSummary = PlanSummary()
     loss: list[float]
     epoch_seconds: list[float]
+    notes: list[str] = []
     dynamics: list[dict[str, float]] = []
     threshold: float | None
     val: Evaluation

@@ -160,6 +160,7 @@ def _execute(
         plan=_summarise_plan(plan),
         loss=history.loss,
         epoch_seconds=history.seconds,
+        notes=history.notes,
         dynamics=history.watched,
         threshold=threshold,
         val=val,

@@ -1,9 +1,11 @@
 """Averages of the weights over a training, which predict better than the last weights where labels are noisy."""
 
+import functools
 from typing import final
 
+import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from metastructure.training.settings import TrainingSettings
 
@@ -22,9 +24,22 @@ def make_average(network: nn.Module, settings: TrainingSettings) -> AveragedMode
     """
     if settings.average == "none":
         return None
-    ema = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call]
-    rule = ema if settings.average == "ema" else None
+    rule = functools.partial(_move, settings.ema_decay) if settings.average == "ema" else None
     return AveragedModel(network, multi_avg_fn=rule, use_buffers=True)
+
+
+@torch.no_grad()
+def _move(decay: float, averages: list[torch.Tensor], values: list[torch.Tensor], num_averaged: torch.Tensor) -> None:
+    """Take the next values into exponentially weighted means whose weights sum to 1 from the first step on.
+
+    The mean of n + 1 values with weights 1, d, d², ... moves by (1 - d) / (1 - dⁿ⁺¹) of the way to the newest. The
+    usual rule, 1 - d, would leave much weight on the first step of a short training.
+    """
+    if averages[0].is_floating_point():
+        share = (1 - decay) / (1 - decay ** (int(num_averaged) + 1))
+        torch._foreach_lerp_(averages, values, share)
+    else:  # counters of batches
+        torch._foreach_copy_(averages, values)
 
 
 def is_averaged(settings: TrainingSettings, epoch: int) -> bool:
