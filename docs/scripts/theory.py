@@ -17,6 +17,7 @@ from PIL import Image
 
 from metastructure import _version
 from metastructure.data.files import write_text
+from metastructure.data.strict_json import to_json
 from metastructure.data.theory import NUM_IMAGES, check_theory
 from metastructure.data.theory_report import TheoryReport
 from metastructure.data.theory_verdicts import judge_all
@@ -48,7 +49,7 @@ def main() -> None:
             found = check_theory(labels, seed=SEED, num_images=arguments.images)
             facts = f"{date.today().isoformat()}, Python {platform.python_version()}, numpy {np.__version__}, scipy "
             facts += f"{scipy.__version__}, metastructure {_version.__version__}"
-            write_text(RECORDS / f"{name}.json", found.model_dump_json(indent=1) + "\n")
+            write_text(RECORDS / f"{name}.json", to_json(found) + "\n")
             write_text(RECORDS / f"{name}.txt", facts + "\n")
         report = load(name)
         draw_sheet(report, RESULTS / f"theory-{name}.png")

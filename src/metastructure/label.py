@@ -32,7 +32,7 @@ def check_label(label: object, num_classes: int | None = None, name: str = "labe
     TypeError
         If `label` is not an array of integers, or is int8, which cannot hold IGNORE.
     ValueError
-        If it has no pixels, not two or three axes, or a class outside 0..C-1.
+        If it has no pixels, not two or three axes, or a class outside 0..C-1; also if C is not in 1..255.
 
     Examples
     --------
@@ -56,6 +56,10 @@ def check_label(label: object, num_classes: int | None = None, name: str = "labe
     if label.size == 0:
         raise ValueError(f"{name} has no pixels; got shape {label.shape}.")
     limit = MAX_CLASSES if num_classes is None else num_classes
+    if not 1 <= limit <= MAX_CLASSES:
+        raise ValueError(
+            f"num_classes must lie in 1..{MAX_CLASSES}; got {num_classes}. Without it any class is allowed."
+        )
     wrong = (label >= limit) & (label != IGNORE)
     if label.dtype.kind == "i":
         wrong |= label < 0

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from PIL import Image
 import metastructure as ms
 from metastructure.cli import app as app_module
 from metastructure.cli import measure as measure_module
+from metastructure.data.measurement import Measurement
+from metastructure.data.strict_json import to_json
 
 
 @pytest.fixture
@@ -52,6 +55,31 @@ def test_table_json_and_page(
     assert json.loads((tmp_path / "out" / "measurement.json").read_text()) == json.loads(out)
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "metastructure measure labels --against" in page
+
+
+def read_strictly(text: str) -> Any:
+    """Return the content of JSON as every parser reads it: NaN and Infinity are no JSON."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_what_is_undefined_is_json_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "labels").mkdir()
+    Image.fromarray(np.full((20, 24), 255, dtype=np.uint8)).save(tmp_path / "labels" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = call(capsys, monkeypatch, "labels", "--against", "labels", "-o", "out", "--json")
+    assert code == 0
+    found = read_strictly(out)
+    assert found["comparison"]["sigma_min"]["value"] == found["classes"][0]["share"] == "NaN"
+    assert read_strictly((tmp_path / "out" / "measurement.json").read_text()) == found
+    again = Measurement.model_validate_json(out)
+    assert np.isnan(again.classes[0].share)
+    assert to_json(again) == out.rstrip()
 
 
 @pytest.mark.parametrize(

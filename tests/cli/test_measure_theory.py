@@ -8,7 +8,10 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from metastructure.cli.measure_theory import theory
+from metastructure.cli.measure_theory import Kind, theory
+from metastructure.data.strict_json import to_json
+from metastructure.data.synthetic import KINDS
+from metastructure.data.theory_report import TheoryReport
 from metastructure.errors import DataError
 from metastructure.rng import generator
 
@@ -41,6 +44,23 @@ def test_json_of_generated_labels():
     result = call("--kind", "mito", "--images", 1, "--seed", 5, "--json")
     found = json.loads(result.stdout)
     assert (found["labels"], found["seed"]) == ("generated labels of kind mito, 256 x 256", 5)
+
+
+def test_json_is_read_by_strict_parsers_and_comes_back(labels, tmp_path):
+    """One image has no intervals, and clean labels an infinite signal: neither is a JSON number."""
+
+    def refuse(name):
+        raise ValueError(f"{name} is not JSON")
+
+    result = call(labels, "--images", 1, "--json", "-o", tmp_path / "out")
+    assert json.loads(result.stdout, parse_constant=refuse)["theorem_2"][0]["corrected"]["low"] == "NaN"
+    text = (tmp_path / "out" / "theory.json").read_text()
+    assert text == result.stdout
+    assert to_json(TheoryReport.model_validate_json(text)) == text.rstrip()
+
+
+def test_the_kinds_are_those_that_can_be_generated():
+    assert [kind.value for kind in Kind] == sorted(KINDS)
 
 
 def test_wrong_use(labels, tmp_path):

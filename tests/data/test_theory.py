@@ -135,12 +135,19 @@ def test_noises_are_what_they_are_drawn_for(num_classes: int) -> None:
 
 
 def test_object_width_by_hand() -> None:
-    """Rows: 4 object pixels in the runs 1 1, 1, 2; columns the same number."""
+    """Rows: class 1 has 2 + 1 pixels in 2 runs, class 0 two in 2, class 2 one; columns: 3 in 2, 2 in 1, one."""
     label = np.array([[0, 1, 1], [0, 1, 2]], np.uint8)
     clean = TheoryLabels("", 1, ("0",), (label,), 3, 0)
-    assert clean.object_width_px() == pytest.approx(8 / 6)
+    assert clean.object_width_px() == 1
     ignored = TheoryLabels("", 1, ("0",), (np.where(label == 2, 255, label),), 3, 0)
-    assert ignored.object_width_px() == pytest.approx(6 / 4)
+    assert ignored.object_width_px() == pytest.approx(4 / 3)  # of class 0; class 1 has 6 / 4
+
+
+def test_object_width_knows_no_background() -> None:
+    label = np.zeros((40, 40), np.uint8)
+    label[5:9, 5:9] = label[20:24, 12:16] = 1
+    widths = [TheoryLabels("", 1, ("0",), (one,), 2, 0).object_width_px() for one in (label, 1 - label)]
+    assert widths == [4, 4]
 
 
 def test_window_share_by_hand() -> None:
@@ -223,6 +230,7 @@ def _lemma_2(rank: int, measured: tuple[float, ...], predicted: tuple[float, ...
         sigma_min=0.1,
         signal_to_noise=measured,
         predicted=predicted,
+        edges=(0.1,) * len(measured),
         edge=0.1,
         detectable=1 + sum(value > 0.1 for value in predicted),
     )
@@ -244,6 +252,14 @@ def test_lemma_2_can_be_refuted(
     rank: int, measured: tuple[float, ...], predicted: tuple[float, ...], verdict: Verdict
 ) -> None:
     assert lemma_2_verdict(_lemma_2(rank, measured, predicted)) == verdict
+
+
+def test_lemma_2_is_judged_by_the_edge_of_each_direction() -> None:
+    case = _lemma_2(2, (5.0, 1.0), (5.0, 0.0))
+    assert lemma_2_verdict(case) == FAILS
+    assert lemma_2_verdict(case.model_copy(update={"edges": (0.1, 0.6), "edge": 0.6})) == UNSEEN  # noise in few pixels
+    unknown = _lemma_2(3, (), ()).model_copy(update={"num_surviving": 0, "reason": "no pixel"})
+    assert lemma_2_verdict(unknown) == UNSEEN
 
 
 def test_theorem_2_is_refuted_only_where_the_signal_can_be_seen() -> None:
@@ -285,6 +301,8 @@ def _lemma_1(
         (_lemma_1(bias=4.2), HOLDS),  # the largest of 4 counts
         (_lemma_1(bias=4.4), FAILS),
         (_lemma_1(error=0.3), UNSEEN),
+        (_lemma_1(error=0.0), HOLDS),  # nothing left to chance
+        (_lemma_1(ratio=1.001, error=0.0), FAILS),
     ],
 )
 def test_lemma_1_can_be_refuted_and_its_limit_is_the_opposite(check: Lemma1, verdict: Verdict) -> None:

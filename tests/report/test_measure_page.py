@@ -14,7 +14,7 @@ from metastructure.data.measure_examples import load_examples
 from metastructure.data.measurement import Measurement
 from metastructure.report.charts import Curve, Series, draw_curves, draw_series
 from metastructure.report.measure_page import render_measurement, write_measurement
-from metastructure.report.measure_text import MOST_ROWS, to_text
+from metastructure.report.measure_text import MOST_ROWS, comparison_facts, to_text
 from metastructure.report.shares import show_share
 from metastructure.structure.estimate import Estimate
 
@@ -87,6 +87,17 @@ def test_the_text_fits_80_columns(measured: Measurement) -> None:
     lines = to_text(measured.model_copy(update={"folder": "labels"})).splitlines()
     assert max(len(line) for line in lines if str(measured.folder) not in line) <= 80
     assert "Dice: mean over 3 classes 1.000; least of class 0, 1.000" in lines
+
+
+def test_two_classes_both_have_a_dice(measured: Measurement) -> None:
+    """Neither is the background to a reader who does not know which."""
+    comparison = measured.comparison
+    assert comparison is not None
+    both = tuple(Estimate(value=value, low=value - 0.1, high=1) for value in (0.9, 0.25))
+    two = measured.model_copy(update={"num_classes": 2, "comparison": comparison.model_copy(update={"dice": both})})
+    facts = comparison_facts(two)
+    assert facts["Dice of class 0"] == "0.900 [0.800, 1.000]"
+    assert facts["Dice of class 1"] == "0.250 [0.150, 1.000]"
 
 
 def test_values_are_in_the_text(measured: Measurement) -> None:

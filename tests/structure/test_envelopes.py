@@ -75,6 +75,16 @@ def test_deviation_by_hand() -> None:
     np.testing.assert_allclose([found.low[0], found.high[0]], [1, 3])
 
 
+def test_deviation_is_in_units_of_the_spread_of_all_curves_the_observed_one_too() -> None:
+    # radius 1: 10, 0, 0, 1, -1 with mean 2 and sd sqrt(16.4); radius 2: 0, 1, -1, 4, -4 with mean 0 and sd sqrt(6.8).
+    # Observed: 8 / sqrt(16.4) = 1.975 and 0; the largest of the others 4 / sqrt(6.8) = 1.534. The spread of the
+    # simulations alone is sqrt(0.5) at radius 1, and the band would end at 2 + 1.534 * 0.707.
+    found = deviation_envelope([10.0, 0], [[0, 1], [0, -1], [1, 4], [-1, -4]], level=0.2)
+    assert found.p_value == 1 / 5
+    np.testing.assert_allclose(found.high, [2 + 4 / 6.8**0.5 * 16.4**0.5, 4])
+    np.testing.assert_allclose(found.low, [2 - 4 / 6.8**0.5 * 16.4**0.5, -4])
+
+
 def test_pointwise_by_hand() -> None:
     found = pointwise_envelope([2.5, 0.5], [[4, 1], [1, 2], [3, 3], [2, 9]], num_outside=2)
     np.testing.assert_array_equal(found.low, [2, 2])

@@ -7,7 +7,7 @@ import pytest
 
 from metastructure.label import IGNORE
 from metastructure.rng import generator
-from metastructure.structure.ripley import cross_k, cross_k_between, ripley_k
+from metastructure.structure.ripley import cross_k, cross_k_between, ripley_k, squared_radii
 from metastructure.structure.second_order import SecondOrder, pool_second_order
 
 RADII = [1.0, math.sqrt(2), 1.7, math.sqrt(3), 2.0, math.sqrt(5), 3.0]
@@ -226,6 +226,15 @@ def test_bad_input_is_named() -> None:
     for weights in ([1, 2], [-1], [float("inf")]):
         with pytest.raises(ValueError, match="weights must be 1 numbers of at least 0"):
             pool_second_order([ripley_k(label, 1, [1])], weights)
+
+
+@pytest.mark.parametrize("radius", [1, 31_623, 40_000, 2**26 - 1])
+def test_a_whole_radius_is_its_square_and_a_root_is_a_tie(radius: int) -> None:
+    assert squared_radii(np.array([float(radius)])) == radius**2
+    squares = radius**2 + np.array([1, 2, 3])
+    if radius < 2**20:  # beyond, a root is closer to the next one than rounding may be
+        np.testing.assert_array_equal(squared_radii(np.sqrt(squares)), squares)
+        np.testing.assert_array_equal(squared_radii(np.sqrt(squares - 0.3)), squares - 1)
 
 
 def test_a_result_cannot_be_changed() -> None:

@@ -6,7 +6,10 @@ import pytest
 from metastructure.noise import corrupt, parse_noise
 from metastructure.rng import generator
 from metastructure.structure import SurvivingClasses, estimate_surviving
+from metastructure.structure.agreement import noise_edge
 from metastructure.structure.estimate import Estimate, bootstrap_images
+from metastructure.structure.moments import pool
+from metastructure.structure.pairs import collect_moments
 
 TWO_LEFT = "matrix:[[0.8,0.1,0.1],[0.2,0.4,0.4],[0.2,0.4,0.4]]"
 
@@ -80,6 +83,41 @@ def test_random_labels_rarely_pass_the_edge() -> None:
     assert np.mean(np.array(counts) > 1) <= 0.035  # bound 0.01; 200 draws at that rate pass 7 once in 10 000
 
 
+def test_noise_in_few_pixels_rarely_passes_its_edge() -> None:
+    """Class 0 clean, two rare classes merged: a count over all windows found a third class in 1 of 6 draws."""
+    counts = []
+    for seed in range(60):
+        rng, noisy = generator(seed, "", "few pixels"), []
+        for _ in range(4):
+            label = np.zeros((96, 96), dtype=np.uint8)
+            for _ in range(2):
+                row, column = rng.integers(0, 84, 2)
+                label[row : row + 6, column : column + 12] = 1
+            noisy.append(np.where(label > 0, rng.integers(1, 3, label.shape), 0))
+        counts.append(estimate_surviving(noisy, generator(0), num_classes=3, num_resamples=1).num_surviving)
+    assert np.mean(np.array(counts) == 2) >= 0.95  # bound 0.99; 60 draws at that rate miss 4 once in 400
+    assert min(counts) == 2
+
+
+def test_noise_everywhere_has_the_edge_of_all_windows() -> None:
+    """Beside the edge for noise alike everywhere: the squares of single blocks are allowed for."""
+    labels = [generator(seed, "", "everywhere").integers(0, 3, (90, 100)) for seed in range(4)]
+    (moments,), _ = collect_moments([(label, label) for label in labels], [3], "box", 3)
+    got = _count(labels, half_width_px=3, num_classes=3)
+    assert got.edges == pytest.approx([noise_edge(2, pool(moments).num_independent())] * 2, rel=0.1)
+    assert got.edge == max(got.edges)
+
+
+def test_edge_moves_with_the_probability() -> None:
+    (label,) = _clean(1)
+    noisy = _noisy("flip:0.6", [label])
+    often, rarely = (_count(noisy, probability=probability) for probability in (0.5, 1e-6))
+    # (1 + x)² - 1 with x = (sqrt(2) + sqrt(2 ln(1 / p))) / sqrt(n)
+    roots = [np.sqrt(1 + one.edges[0]) - 1 for one in (often, rarely)]
+    assert roots[1] / roots[0] == pytest.approx((2**0.5 + (2 * np.log(1e6)) ** 0.5) / (2**0.5 + (2 * np.log(2)) ** 0.5))
+    assert (often.probability, rarely.probability) == (0.5, 1e-6)
+
+
 def test_class_names_do_not_matter() -> None:
     noisy, order = _noisy("flip:0.5", _clean()), np.array([2, 0, 1])
     before, after = _count(noisy), _count([order[label] for label in noisy])
@@ -115,6 +153,11 @@ def test_what_is_refused() -> None:
         _count([label, label], clean=[label])
     with pytest.raises(ValueError, match="no labels"):
         _count([])
+    for probability in (0, 1, 2):
+        with pytest.raises(ValueError, match=f"probability must lie between 0 and 1; got {probability}"):
+            _count([label], probability=probability)
+    with pytest.raises(ValueError, match=r"num_classes must lie in 1\.\.255; got 0"):
+        _count([label], num_classes=0)
     with pytest.raises(ValueError, match="same shape"):
         _count([label], clean=[label[:10]])
 

@@ -13,6 +13,7 @@ from metastructure.transition import TransitionMatrix
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 MIXED = [[0.7, 0.2, 0.1], [0.05, 0.9, 0.05], [0.3, 0.3, 0.4]]
+RARELY_DRAWN = [[1, 0, 0], [0, 0.5, 0.5], [0, 0.98, 0.02]]
 TWO_LEFT = [[0.8, 0.1, 0.1], [0.2, 0.4, 0.4], [0.2, 0.4, 0.4]]
 
 
@@ -52,12 +53,54 @@ def test_lemma_1_by_hand() -> None:
     got = check_lemma_1([(clean, noisy)], TransitionMatrix([[0.5, 0.5], [0, 1]]), [0])
     scale = got.scales[0]
     assert (scale.measured, scale.predicted, scale.ratio) == (0.25, 0.25, 1.0)
+    assert (scale.ratio_error, scale.standard_errors) == (0, 0)  # the squared error of a pixel is 1/2 or 0 for sure
     assert got.bias_error == 0  # two of the four zeros became 1, as expected
     assert np.isnan(got.slope)
     noisy[1, 1] = 0  # one of four: 1 off, with a standard error of sqrt(4 / 4)
     assert check_lemma_1([(clean, noisy)], TransitionMatrix([[0.5, 0.5], [0, 1]]), [0]).bias_error == 1
     noisy[0, 3] = 0  # Q forbids it
     assert check_lemma_1([(clean, noisy)], TransitionMatrix([[0.5, 0.5], [0, 1]]), [0]).bias_error == np.inf
+
+
+@pytest.mark.parametrize(
+    "rows", [[[1, 0, 0], [0.9, 0.1, 0], [0.3, 0.3, 0.4]], [[1, 0, 0], [0, 0.5, 0.5], [0, 0.98, 0.02]]]
+)
+def test_standard_errors_of_lemma_1_are_those_of_the_draws(rows: list[list[float]]) -> None:
+    """Objects drawn, background not: noise in few pixels, with a fourth cumulant far from normal."""
+    rng, clean = generator(4, "", "calibration"), []
+    for _ in range(3):
+        label = np.zeros((60, 64), dtype=np.uint8)
+        for row, column in rng.integers(0, 52, (6, 2)):
+            label[row : row + 9, column : column + 12] = rng.integers(1, 3)
+        clean.append(label)
+    cumulative, errors = np.cumsum(rows, axis=1), []
+    for _ in range(60):
+        drawn = [(rng.random(label.shape)[..., None] > cumulative[label]).sum(axis=-1) for label in clean]
+        found = check_lemma_1(list(zip(clean, drawn, strict=True)), TransitionMatrix(rows), (1, 4, 12))
+        errors.append([(scale.ratio - 1) / scale.ratio_error for scale in found.scales])
+    spread = np.array(errors).std(axis=0)
+    assert ((spread > 0.7) & (spread < 1.35)).all(), spread  # 60 draws: 1 ± 0.09, more with long tails
+    assert np.abs(np.mean(errors, axis=0)).max() < 0.5  # 1 / sqrt(60) = 0.13
+
+
+def test_standard_error_of_lemma_1_against_the_slow_way() -> None:
+    """All pairs of pixels, with the kernel of the windows as they are, in an image with a hole."""
+    rng, rows = generator(5, "", "slow"), np.array([[0.8, 0.2, 0], [0.1, 0.6, 0.3], [0, 0, 1]])
+    clean = rng.integers(0, 3, (26, 30))
+    clean[3, 4] = 255
+    places, known = np.array(list(np.ndindex(clean.shape))), (clean != 255).ravel()
+    weights = (np.abs(places[:, None] - places).max(axis=2) <= 2) * known
+    weights = (weights / weights.sum(axis=1, keepdims=True))[known]
+    kernel = weights.T @ weights
+    Q = np.vstack([rows, np.zeros((253, 3))])[clean.ravel()]
+    V = np.einsum("km,mn->kmn", Q, np.eye(3)) - np.einsum("km,kn->kmn", Q, Q)
+    squares = (Q**2).sum(axis=1)
+    variance = 2 * (kernel**2 * np.einsum("kmn,lmn->kl", V, V)).sum()
+    variance += np.diagonal(kernel) ** 2 @ (4 * ((Q**3).sum(axis=1) - squares**2) - 2 * (V**2).sum(axis=(1, 2)))
+    got = check_lemma_1([(clean, clean)], TransitionMatrix(rows), [2]).scales[0]
+    mean = np.diagonal(kernel) @ np.trace(V, axis1=1, axis2=2)
+    assert got.predicted == pytest.approx(mean / known.sum(), rel=1e-9)
+    assert got.ratio_error == pytest.approx(np.sqrt(variance) / mean, rel=0.03)  # windows cut by the edge
 
 
 def test_lemma_1_is_refuted_by_a_wrong_matrix_and_by_boundary_noise() -> None:
@@ -97,6 +140,24 @@ def test_lemma_2_counts_the_rank_and_predicts_the_signal() -> None:
     assert got[2].predicted[1] == pytest.approx(0, abs=1e-9)
 
 
+def test_lemma_2_of_noise_in_few_pixels() -> None:
+    """Two rare classes merged, the background clean: the chance of few pixels is no third class."""
+    Q, found = TransitionMatrix([[1, 0, 0], [0, 0.5, 0.5], [0, 0.5, 0.5]]), []
+    for seed in range(25):
+        rng, pairs = generator(seed, "", "few pixels"), []
+        for _ in range(3):
+            clean = np.zeros((96, 96), dtype=np.uint8)
+            for klass in (1, 2):
+                row, column = rng.integers(0, 84, 2)
+                clean[row : row + 6, column : column + 12] = klass
+            pairs.append((clean, np.where(clean > 0, rng.integers(1, 3, clean.shape), 0)))
+        (case,) = check_lemma_2([("merged", pairs, Q)])
+        assert case.edges[1] > 1  # for noise alike everywhere 0.22
+        assert case.edge == max(case.edges)
+        found.append((case.rank, case.num_surviving, case.detectable))
+    assert set(found) == {(2, 2, 2)}
+
+
 def test_lemma_2_says_when_a_class_is_out_of_reach() -> None:
     rate = 2 / 3 - 0.004
     case = ("near", _pairs(f"flip:{rate}", _clean()), TransitionMatrix.symmetric(rate, 3))
@@ -125,6 +186,44 @@ def test_theorem_1_on_growing_discs() -> None:
     back = check_theorem_1(cases[::-1], 2, generator(0), num_resamples=20)
     assert not back.decreasing  # the order of strength is the caller's: turned round, the statement fails
     assert back.spearman == pytest.approx(-1)
+
+
+def test_steps_of_theorem_1_are_between_clipped_values_at_the_confidence_asked_for() -> None:
+    clean = _clean(2, 12)
+    cases = [(spec, _pairs(spec, clean, 2)) for spec in ("clean", "dilate:1", "dilate:2")]
+    narrow, wide = (
+        check_theorem_1(cases, 2, generator(0), confidence=confidence, num_resamples=200) for confidence in (0.5, 0.99)
+    )
+    for before, after, step in zip(wide.cases[:-1], wide.cases[1:], wide.steps, strict=True):
+        assert step.value == after.similarity.value - before.similarity.value  # 1, the clipped one, for clean labels
+    for one, other in zip(wide.steps, narrow.steps, strict=True):
+        assert one.high - one.low > 2 * (other.high - other.low)  # 2.58 / 0.67 = 3.8 for normal resamples
+
+
+def test_what_cannot_be_known_says_why() -> None:
+    clean = _clean(2, 2)
+    one = [(spec, _pairs(spec, clean[:1], 2)) for spec in ("clean", "dilate:1")]
+    got = check_theorem_1(one, 2, generator(0))
+    assert got.decreasing
+    for estimate in (*got.steps, *(case.similarity for case in got.cases)):
+        assert estimate.reason == "one image only: no interval"
+    Q = TransitionMatrix.symmetric(0.3, 2)
+    (case,) = check_theorem_2([("one", one[1][1], Q)], generator(0))
+    assert case.corrected.reason == case.uncorrected.reason == "one image only: no interval"
+
+    ignored = np.full((40, 40), 255, dtype=np.uint8)
+    nothing = [(ignored, ignored)] * 2
+    theorem_1 = check_theorem_1([("a", nothing), ("b", nothing)], 2, generator(0), num_resamples=5)
+    assert theorem_1.decreasing is None
+    for estimate in (*theorem_1.steps, *(case.similarity for case in theorem_1.cases)):
+        assert "no pixel" in str(estimate.reason)
+    (lemma_2,) = check_lemma_2([("nothing", nothing, Q)])
+    assert (lemma_2.rank, lemma_2.num_surviving, lemma_2.detectable) == (0, 0, 0)
+    assert (lemma_2.signal_to_noise, lemma_2.predicted) == ((), ())
+    assert "no pixel" in str(lemma_2.reason)
+    (theorem_2,) = check_theorem_2([("nothing", nothing, Q)], generator(0), num_resamples=5)
+    assert np.isnan(theorem_2.predicted)
+    assert "no pixel" in str(theorem_2.corrected.reason)
 
 
 def test_theorem_1_does_not_hold_for_randomised_labels() -> None:

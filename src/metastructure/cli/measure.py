@@ -65,7 +65,9 @@ def measure(
         )
     page = None if out is None else _write(found, out)
     if as_json:
-        print(found.model_dump_json(indent=1))
+        from metastructure.data.strict_json import to_json
+
+        print(to_json(found))
         return
     from metastructure.report.measure_text import to_text
 

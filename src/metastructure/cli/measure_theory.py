@@ -56,7 +56,9 @@ def theory(
 
         page = write_theory(report, out, shlex.join(["metastructure", *sys.argv[1:]]))
     if as_json:
-        print(report.model_dump_json(indent=1))
+        from metastructure.data.strict_json import to_json
+
+        print(to_json(report))
         return
     from metastructure.report.theory_text import to_text
 

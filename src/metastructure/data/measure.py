@@ -42,25 +42,25 @@ from metastructure.errors import ConfigError, DataError
 from metastructure.label import IGNORE, MAX_CLASSES
 from metastructure.metrics.overlap import dice
 from metastructure.rng import generator
-from metastructure.structure.density import density_blocks
+from metastructure.structure.density import bands, density_blocks
 from metastructure.structure.estimate import ONE_IMAGE, Counts, Estimate, bootstrap_images
 from metastructure.structure.second_order import SecondOrder
 from metastructure.structure.similarity import CONFIDENCE, NUM_RESAMPLES, Similarity, similarity
 from metastructure.structure.surviving import SurvivingClasses, estimate_surviving
+from metastructure.structure.windows import FloatArray
 from metastructure.transition import TransitionMatrix, sigma_min_interval
 
 HALF_WIDTHS_PX = (1, 2, 4, 8, 16)
 NUM_EXAMPLES = 4
+BYTES_PER_CLASS = 28
+"""Of a pixel of a band: its density, a copy where it is defined, running sums."""
 PIXELS_AT_ONCE = 2**28
 """Labels held in memory together, one byte a pixel, for the number of surviving classes."""
-DENSITY_BYTES = 2**28
-"""For the densities of one image and its clean label at several half-widths; what needs more is done one by one."""
 
 NO_KNOWN_PIXEL = "every pixel is IGNORE"
 IN_NEITHER = "neither side holds this class"
 NOT_KNOWN_IN_BOTH = "no pixel is known in both labels"
 
-FloatArray = npt.NDArray[np.float64]
 Step = Callable[[], None]
 
 
@@ -113,7 +113,10 @@ def measure_labels(
     -----
     Densities, K, similarity, transition matrix and Dice are those of all labels. The test against chance is done on a
     sample (`Measurement.sample`), the number of surviving classes on as many evenly spaced labels as fit in 2**28
-    pixels (`Measurement.surviving_num_images`). Memory: the densities of one image at one half-width.
+    pixels (`Measurement.surviving_num_images`).
+
+    Memory, beside the labels: densities and similarity take about 0.15 GB whatever the size of an image, which is gone
+    through in bands; K takes 35 bytes a pixel of the largest.
     """
     if num_classes is not None and not 2 <= num_classes <= MAX_CLASSES:
         raise ConfigError(f"The number of classes must lie in 2..{MAX_CLASSES}; got {num_classes}.")
@@ -129,8 +132,7 @@ def measure_labels(
     windows, sample = draw_sample(noisy)
     middle = widths[(len(widths) - 1) // 2]
     in_memory = pick_evenly(len(noisy), max(1, PIXELS_AT_ONCE // max(height * width for height, width in noisy.shapes)))
-    passes = [] if clean is None else _group_half_widths(widths, C, noisy)
-    step = reading.start(len(noisy) * (1 + len(passes)) + len(in_memory) + NUM_SIMULATIONS + 1)
+    step = reading.start(len(noisy) * (1 if clean is None else 2) + len(in_memory) + NUM_SIMULATIONS + 1)
 
     densities, k, tables = _go_through(noisy, clean, widths, radii, C, step)
     tests = compare_with_chance(windows, radii, C, seed, step)
@@ -165,7 +167,7 @@ def measure_labels(
             for pooled, reason in [pool_k(k[klass], radii)]
         ),
         sample=sample,
-        comparison=None if clean is None else _compare(noisy, clean, tables, passes, C, seed, step),
+        comparison=None if clean is None else _compare(noisy, clean, tables, widths, C, seed, step),
         examples=examples,
         notes=tuple(_write_notes(noisy, clean, C, len(in_memory))),
     )
@@ -192,7 +194,8 @@ def _go_through(
 def _sum_density(label: Label, half_width_px: int, num_classes: int) -> FloatArray:
     """Return, for each class, pixels, sums of f and f², and how often f is 0 and 1; (5, C)."""
     total = np.zeros((5, num_classes))
-    for _, f in density_blocks(label, half_width_px, "box", num_classes):
+    rows = bands(label.shape, BYTES_PER_CLASS * num_classes, half_width_px)[0].stop
+    for _, f in density_blocks(label, half_width_px, "box", num_classes, rows):
         known = f[:, ~np.isnan(f[0])]
         squares = np.einsum("cp,cp->c", known, known)
         total += [np.full(num_classes, known.shape[1]), known.sum(1), squares, (known == 0).sum(1), (known == 1).sum(1)]
@@ -229,7 +232,7 @@ def _compare(
     noisy: LabelSet,
     clean: LabelSet,
     tables: Sequence[npt.NDArray[np.int64]],
-    passes: Sequence[Sequence[int]],
+    widths: Sequence[int],
     num_classes: int,
     seed: int,
     step: Step,
@@ -242,7 +245,7 @@ def _compare(
     changed, *overlaps = _estimate_overlaps(np.stack(tables), seed)
     return Comparison(
         folder=str(clean.folder),
-        similarity=_measure_similarity(noisy, clean, passes, num_classes, seed, step),
+        similarity=_measure_similarity(noisy, clean, widths, num_classes, seed, step),
         counts=tuple(tuple(row) for row in counts.tolist()),
         transition=tuple(tuple(row) for row in transition.rows.tolist()),
         sigma_min=_estimate(transition.sigma_min(), low, high, len(tables), NOT_KNOWN_IN_BOTH),
@@ -274,25 +277,14 @@ def _estimate(value: float, low: float, high: float, num_images: int, undefined:
 
 
 def _measure_similarity(
-    noisy: LabelSet, clean: LabelSet, passes: Sequence[Sequence[int]], num_classes: int, seed: int, step: Step
+    noisy: LabelSet, clean: LabelSet, widths: Sequence[int], num_classes: int, seed: int, step: Step
 ) -> Similarity:
     def read() -> Iterator[tuple[Label, Label]]:
         for index, label in enumerate(noisy):
             yield clean.load(index), label
             step()
 
-    found = [
-        similarity(read(), generator(seed, str(widths), "measure similarity"), widths, num_classes=num_classes)
-        for widths in passes
-    ]
-    return found[0].model_copy(update={"scales": tuple(scale for one in found for scale in one.scales)})
-
-
-def _group_half_widths(widths: Sequence[int], num_classes: int, labels: LabelSet) -> list[list[int]]:
-    """Return the half-widths in as few passes over the labels as memory allows."""
-    largest = max(height * width for height, width in labels.shapes)
-    together = max(1, DENSITY_BYTES // (2 * num_classes * largest * np.dtype(np.float64).itemsize))
-    return [list(widths[start : start + together]) for start in range(0, len(widths), together)]
+    return similarity(read(), generator(seed, "", "measure similarity"), widths, num_classes=num_classes)
 
 
 def _choose_half_widths(labels: LabelSet, asked: Sequence[int] | None) -> list[int]:

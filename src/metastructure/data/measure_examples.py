@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from metastructure.data.files import ImageArray, load_image
 from metastructure.data.label_set import Label, load_entry, pick_evenly
 from metastructure.data.measurement import ExampleFiles, Measurement
 from metastructure.label import IGNORE
 from metastructure.structure.density import density
+from metastructure.structure.windows import FloatArray
 
 NUM_MAPS = 3
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

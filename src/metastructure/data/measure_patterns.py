@@ -6,7 +6,6 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from metastructure.data.label_set import Label, LabelSet, pick_evenly
 from metastructure.data.measurement import NullTest, Sample
@@ -15,8 +14,7 @@ from metastructure.structure.envelopes import extreme_rank_envelope
 from metastructure.structure.nulls import scatter_pixels, simulate_curves
 from metastructure.structure.ripley import QUARTER, ripley_k
 from metastructure.structure.second_order import SecondOrder, pool_second_order
-
-FloatArray = npt.NDArray[np.float64]
+from metastructure.structure.windows import FloatArray
 
 LARGEST_RADIUS_PX = 64
 NUM_SIMULATIONS = 99

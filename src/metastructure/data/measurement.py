@@ -1,4 +1,4 @@
-"""What is measured of a folder of labels: frozen values that are written as JSON.
+"""What is measured of a folder of labels: frozen values that are written as JSON (`strict_json.to_json`).
 
 `N` labels, `C` classes, `R` radii. A value that is undefined is NaN, and a reason stands beside it.
 """

@@ -113,7 +113,7 @@ class TheoryReport(_Result):
     num_classes, num_present : int
         C, and how many of them occur.
     object_width_px : float
-        Mean chord along rows and columns of the classes other than 0.
+        Mean chord along rows and columns of the class whose mean chord is the shortest.
     seed : int
     half_width_px : int
         Of all checks but Lemma 1 and the windows.

@@ -60,9 +60,9 @@ def judge_lemma_1(cases: Sequence[Lemma1Case], num_classes: int) -> Statement:
         name="Lemma 1",
         claim="The density of a randomised label is Qᵀ times that of the clean one, up to the predicted error.",
         criterion=f"Every ratio of measured to predicted error within {REFUTING_ERRORS:g} standard errors of 1 (by "
-        f"chance once in 16 000), every count of changed pixels within {count_errors(num_classes):.2g}, as unlikely "
-        f"over all {num_classes**2}. Not seen where {REFUTING_ERRORS:g} standard errors of the ratio exceed 1 at "
-        "every half-width.",
+        "chance once in 16 000 if the error is normal), every count of changed pixels within "
+        f"{count_errors(num_classes):.2g}, as unlikely over all {num_classes**2}. Not seen where {REFUTING_ERRORS:g} "
+        "standard errors of the ratio exceed 1 at every half-width.",
         verdict=combine(verdicts),
         reason=f"Farthest off: {worst.name}, {_worst_error(worst.check):.1f} standard errors.",
     )
@@ -118,7 +118,9 @@ def judge_lemma_2(cases: Sequence[Lemma2Case]) -> Statement:
 
 def lemma_2_verdict(case: Lemma2Case) -> Verdict:
     """Return the verdict for one Q."""
-    surely_found = 1 + sum(value > SURE * case.edge for value in case.signal_to_noise)
+    if case.reason:
+        return Verdict.unseen
+    surely_found = 1 + sum(a > SURE * b for a, b in zip(case.signal_to_noise, case.edges, strict=True))
     if surely_found > case.rank or case.num_surviving < min(case.rank, _surely_predicted(case)):
         return Verdict.fails
     return Verdict.holds if case.num_surviving == case.rank else Verdict.unseen
@@ -294,7 +296,7 @@ def count_errors(num_classes: int) -> float:
 
 
 def _lemma_1_verdict(check: Lemma1, num_classes: int) -> Verdict:
-    off = any(abs(scale.ratio - 1) > REFUTING_ERRORS * scale.ratio_error for scale in check.scales)
+    off = any(scale.standard_errors > REFUTING_ERRORS for scale in check.scales)
     if off or check.bias_error > count_errors(num_classes):
         return Verdict.fails
     visible = any(REFUTING_ERRORS * scale.ratio_error < 1 for scale in check.scales)
@@ -302,7 +304,7 @@ def _lemma_1_verdict(check: Lemma1, num_classes: int) -> Verdict:
 
 
 def _worst_error(check: Lemma1) -> float:
-    return max([check.bias_error, *(abs(scale.ratio - 1) / scale.ratio_error for scale in check.scales)])
+    return max([check.bias_error, *(scale.standard_errors for scale in check.scales)])
 
 
 def _surely_predicted(case: Lemma2Case) -> int:

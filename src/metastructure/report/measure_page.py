@@ -9,6 +9,7 @@ import numpy.typing as npt
 from metastructure.data.files import write_text
 from metastructure.data.measure_examples import MeasuredExample, choose_maps, load_examples, rank_classes
 from metastructure.data.measurement import ClassMeasure, Comparison, Measurement
+from metastructure.data.strict_json import to_json
 from metastructure.report.charts import Curve, Series, draw_curves, draw_series
 from metastructure.report.measure_text import (
     ABSENT,
@@ -39,7 +40,7 @@ JSON_NAME, PAGE_NAME = "measurement.json", "index.html"
 def write_measurement(measurement: Measurement, out: Path, command: str = "") -> Path:
     """Write ``measurement.json`` and ``index.html`` into a folder and return the path of the page."""
     html = render_measurement(measurement, load_examples(measurement), command)
-    write_text(out / JSON_NAME, measurement.model_dump_json(indent=1) + "\n")
+    write_text(out / JSON_NAME, to_json(measurement) + "\n")
     write_text(out / PAGE_NAME, html)
     return out / PAGE_NAME
 

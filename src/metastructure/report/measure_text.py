@@ -61,8 +61,8 @@ def comparison_facts(measurement: Measurement) -> dict[str, str]:
         "smallest singular value of the transition matrix": describe_estimate(comparison.sigma_min),
     }
     scored = [(klass, one) for klass, one in enumerate(comparison.dice) if not np.isnan(one.value)]
-    if measurement.num_classes == 2 and len(scored) == 2:
-        facts["Dice of class 1"] = describe_estimate(comparison.dice[1])
+    if measurement.num_classes == 2:
+        facts |= {f"Dice of class {klass}": describe_estimate(one) for klass, one in scored}
     elif scored:
         mean = float(np.mean([one.value for _, one in scored]))
         klass, worst = min(scored, key=lambda pair: pair[1].value)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from metastructure.data.files import write_text
+from metastructure.data.strict_json import to_json
 from metastructure.data.theory_report import Statement, TheoryReport
 from metastructure.report.charts import to_svg
 from metastructure.report.theory_figures import draw_theory
@@ -25,7 +26,7 @@ FIGURES = {
 def write_theory(report: TheoryReport, out: Path, command: str = "") -> Path:
     """Write ``theory.json`` and ``index.html`` into a folder and return the path of the page."""
     html = render_theory(report, command)
-    write_text(out / JSON_NAME, report.model_dump_json(indent=1) + "\n")
+    write_text(out / JSON_NAME, to_json(report) + "\n")
     write_text(out / PAGE_NAME, html)
     return out / PAGE_NAME
 

@@ -52,8 +52,9 @@ def measure_agreement(moments: Moments) -> Agreement:
         uncorrected = tr(A⁺ B D⁺ Bᵀ) / r,    corrected = tr(A⁺ B (D - N)⁺ Bᵀ) / r.
 
     Both are invariant to invertible linear maps of f and of g (under g → M g, N becomes M N Mᵀ). Near a singular Q the
-    difference D - N is smaller than its error; its eigenvalues relative to N are therefore kept at or above
-    `noise_edge`, and what cannot be told from noise scores near 0.
+    difference D - N is smaller than its error; its eigenvalues relative to N are therefore kept at or above the
+    `noise_edge` of noise alike everywhere, and what cannot be told from such noise scores near 0. Noise that lives in
+    few pixels goes farther, and a class lost in it alone can score more.
     """
     C = len(moments.pixel_noise)
     if not moments.num_pixels:
@@ -72,6 +73,11 @@ def measure_agreement(moments: Moments) -> Agreement:
     noise_share, directions = np.linalg.eigh(whiten_g.T @ moments.sampling_covariance() @ whiten_g)
     kept = np.maximum(1 - noise_share, noise_edge(k, moments.num_independent()) * noise_share)
     return Agreement(float(((loadings @ directions) ** 2 / kept).sum() / r), uncorrected, r, None)
+
+
+def mean_distance(moments: Moments) -> float:
+    """Return the mean total variation between f and g; NaN without pixels."""
+    return moments.distance / moments.num_pixels if moments.num_pixels else float("nan")
 
 
 def signal_to_noise(moments: Moments) -> FloatArray:
@@ -103,12 +109,17 @@ def variance_ratios(total: FloatArray, noise: FloatArray) -> FloatArray:
     >>> variance_ratios(np.diag([3.0, 8.0]), np.diag([2.0, 2.0])).round(12).tolist()
     [3.0, 0.5]
     """
+    return variance_directions(total, noise)[0]
+
+
+def variance_directions(total: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return `variance_ratios`, (k,), and the directions that have them, (C, k)."""
     whiten = _whitener(total)
     if np.isnan(noise).any():
-        return np.full(whiten.shape[1], np.nan)
-    share = np.linalg.eigvalsh(whiten.T @ noise @ whiten)
+        return np.full(whiten.shape[1], np.nan), whiten
+    share, vectors = np.linalg.eigh(whiten.T @ noise @ whiten)  # the smallest share is the largest ratio
     ratio = np.divide(1 - share, share, out=np.full_like(share, np.inf), where=share > RANK_TOLERANCE)
-    return np.asarray(np.sort(ratio)[::-1])
+    return np.asarray(ratio), np.asarray(whiten @ vectors)
 
 
 def noise_edge(num_dimensions: int, num_independent: float, probability: float = EDGE_PROBABILITY) -> float:
@@ -116,7 +127,8 @@ def noise_edge(num_dimensions: int, num_independent: float, probability: float =
 
     Notes
     -----
-    (1 + sqrt(k / n) + sqrt(2 ln(1 / p) / n))² - 1 for n independent Gaussian vectors of k dimensions.
+    (1 + sqrt(k / n) + sqrt(2 ln(1 / p) / n))² - 1 for n independent Gaussian vectors of k dimensions, alike in law.
+    How many noise is worth that differs from pixel to pixel: `metastructure.structure.noise_spread.find_edges`.
 
     References
     ----------
@@ -127,10 +139,17 @@ def noise_edge(num_dimensions: int, num_independent: float, probability: float =
     >>> round(noise_edge(1, 10_000.0), 4)
     0.0823
     """
+    check_probability(probability)
     if not num_independent > 0:
         return float("inf")
     root = (sqrt(num_dimensions) + sqrt(2 * log(1 / probability))) / sqrt(num_independent)
     return (1 + root) ** 2 - 1
+
+
+def check_probability(probability: float) -> None:
+    """Raise unless `probability` lies between 0 and 1, both excluded."""
+    if not 0 < probability < 1:
+        raise ValueError(f"probability must lie between 0 and 1; got {probability}.")
 
 
 def _whitener(covariance: FloatArray) -> FloatArray:

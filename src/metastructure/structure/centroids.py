@@ -15,14 +15,13 @@ from scipy.spatial import KDTree
 
 from metastructure.label import LabelArray, check_label
 from metastructure.structure.pair_counts import check_class, window_counts
-from metastructure.structure.second_order import FloatArray, SecondOrder, check_radii
+from metastructure.structure.second_order import TIE_TOLERANCE, SecondOrder, check_radii
+from metastructure.structure.windows import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 
 PAIRS_AT_ONCE = 1_000_000
 """Pairs held in memory together: about 100 MB with their displacements and corrections."""
-TIE_TOLERANCE = 1e-12
-"""Points meant to lie r apart may lie r (1 + 2e-16) apart."""
 
 
 def object_centroids(label: LabelArray, point_class: int) -> FloatArray:

@@ -14,6 +14,8 @@ from metastructure.label import IGNORE, LabelArray, check_label, count_classes
 from metastructure.structure.windows import FloatArray, Window, WindowName, check_half_width, find_window
 
 ROWS_PER_BLOCK = 1024
+BAND_BYTES = 2**27
+"""What the arrays of one band of rows may take where the caller does not say; larger images go band by band."""
 
 
 def density(
@@ -136,6 +138,38 @@ def _blocks(
         top = max(start - margin, 0)
         band = check_label(np.asarray(label[top : stop + margin]), num_classes)
         yield slice(start, stop), _densities(band, [half_width_px], kind, num_classes)[0][:, start - top : stop - top]
+
+
+def bands(shape: tuple[int, ...], bytes_per_pixel: int, reach_px: int = 0) -> list[slice]:
+    """Return the rows of an image in bands that keep within `BAND_BYTES`.
+
+    Parameters
+    ----------
+    shape : (H, W)
+    bytes_per_pixel : int
+        Of all arrays of a band.
+    reach_px : int
+        How far windows reach; a band has at least four times as many rows, so that its margins cost at most a half.
+
+    Examples
+    --------
+    >>> bands((10, 2**20), 32, reach_px=1)
+    [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)]
+    """
+    height, width = shape
+    rows = max(BAND_BYTES // (bytes_per_pixel * width), 4 * reach_px, 1)
+    return [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
+
+
+def widen(rows: slice, margin: int) -> slice:
+    """Return the rows with so many more above and below, those of an image from 0; slicing drops what is beyond it.
+
+    Examples
+    --------
+    >>> widen(slice(2, 5), 3)
+    slice(0, 8, None)
+    """
+    return slice(max(rows.start - margin, 0), rows.stop + margin)
 
 
 def check_image(label: LabelArray, num_classes: int | None, name: str = "label") -> int:

@@ -16,7 +16,8 @@ from scipy.spatial import KDTree
 from metastructure.label import IGNORE, LabelArray, check_label
 from metastructure.structure.pair_counts import check_class
 from metastructure.structure.ripley import lattice_radii, squared_distances, squared_radii
-from metastructure.structure.second_order import FloatArray, check_weights
+from metastructure.structure.second_order import check_weights
+from metastructure.structure.windows import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 

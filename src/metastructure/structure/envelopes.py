@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from metastructure.structure.windows import FloatArray
 
 _ROUNDING = 1e-12
 """Curves that tie on the lattice differ by the rounding of sums of a few hundred terms."""

@@ -41,6 +41,19 @@ class Estimate(BaseModel):
         return f"{self.value:.3f} ({interval})"
 
 
+def why_undefined(value: float, reason: str | None, num_images: int) -> str | None:
+    """Return `reason` for a value that is NaN, that there is one image only for one without interval, else None.
+
+    Examples
+    --------
+    >>> why_undefined(0.5, "no pixel", 1), why_undefined(float("nan"), "no pixel", 1), why_undefined(0.5, None, 2)
+    ('one image only: no interval', 'no pixel', None)
+    """
+    if np.isnan(value):
+        return reason
+    return ONE_IMAGE if num_images < 2 else None
+
+
 def bootstrap_images(
     statistic: Callable[[Counts], npt.NDArray[np.float64]],
     num_images: int,

@@ -38,9 +38,6 @@ MIDDLE = (0.1587, 0.8413)
 
 MOST_FAILED = 0.1
 SCATTERS_EXPLAINED = 2.0
-DRIFTS = 2.0
-"""Intervals are wider by so many steps to the neighbouring reach; see the coverage in the results."""
-
 OUTSIDE = 0.05
 OUTSIDE_SCATTERS = 4.0
 """Entries farther outside [0, 1] than both say that the model does not hold."""
@@ -112,6 +109,8 @@ class _Line(NamedTuple):
     pairs: FloatArray  # (U, S, C²)
     triples: FloatArray  # (U, S, C³)
     weights: FloatArray  # (S,)
+    bend: float
+    """What a term distance² of the moments adds to their value at distance 0."""
 
     def pool(self, times: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return M₂ and M₃ of the units, each counted so many times."""
@@ -160,8 +159,9 @@ def estimate_transition(
     -----
     Noise must be independent from pixel to pixel given the clean class, and the same everywhere. A boundary drawn in
     the wrong place is not noise of that kind: labels dilated or eroded come out as clean. Objects must be wider than
-    about three pixels. Intervals are widened by twice what the next reach of blocks changes. The method and what it was
-    compared with: `docs/transition-from-noisy-labels.md`.
+    about three pixels. Moments that bend with the distance bias the value. Two reaches tell by how much; an interval
+    holds the bootstrap interval of the value and that of the value without this bias. The method, what it was compared
+    with and the coverage measured: `docs/transition-from-noisy-labels.md`.
 
     Examples
     --------
@@ -190,23 +190,26 @@ def estimate_transition(
     if (outside > np.maximum(OUTSIDE, OUTSIDE_SCATTERS * scatter[best])).any():
         return _unknown(C, convention, TOO_THIN, K)
     names, disputed = _name(start, seen, C, convention)
-    drift = np.zeros(C * C + C + 1)
     values = _clipped(start, names, seen, C)
-    for neighbour in (best - 1, best + 1):
-        if neighbour in found:
-            step = values - _clipped(_align(found[neighbour], start), names, seen, C)
-            drift = np.fmax(drift, DRIFTS * np.abs(step))
+    other = _other_reach(best, found)
+    unbend = 0.0 if other == best else line.bend / (line.bend - lines[other][1].bend)
+
+    def solve(index: int, times: Counts) -> FloatArray:
+        like = found[index]
+        again = find_latent_classes(*lines[index][1].pool(times[image_of].astype(float)), K, like.axes)
+        return _clipped(_align(again, like), names, seen, C)
 
     def statistic(times: Counts) -> FloatArray:
-        again = find_latent_classes(*line.pool(times[image_of].astype(float)), K, start.axes)
-        return _clipped(_align(again, start), names, seen, C)
+        bent = solve(best, times)
+        return np.stack([bent, bent + unbend * (solve(other, times) - bent)]).ravel()
 
-    intervals = bootstrap_images(statistic, num_images, rng, confidence, num_resamples)
+    intervals = bootstrap_images(statistic, num_images, rng, confidence, num_resamples).reshape(2, -1, 2)
+    lows, highs = np.fmin.reduce(intervals[..., 0]), np.fmax.reduce(intervals[..., 1])
     missing = len(seen) - K
     reason = f"only {K} of the {len(seen)} classes in the labels can be told apart" if missing else None
     estimates = [
-        _bounded(value, low - off, high + off, num_images, top)
-        for value, (low, high), off, top in zip(values, intervals, drift, [1.0] * (C * C + C) + [np.inf], strict=True)
+        _bounded(value, low, high, num_images, top)
+        for value, low, high, top in zip(values, lows, highs, [1.0] * (C * C + C) + [np.inf], strict=True)
     ]
     return EstimatedTransition(
         num_classes=C,
@@ -274,7 +277,8 @@ def _lines(units: BlockMoments, seen: Counts) -> list[tuple[int, _Line]]:
         U, S, K = len(units.num_blocks), len(chosen), len(seen)
         pairs = units.pairs[:, chosen][..., seen, :][..., seen].reshape(U, S, K**2)
         triples = units.triples[:, chosen][..., seen, :, :][..., seen, :][..., seen].reshape(U, S, K**3)
-        lines.append((place, _Line(units.num_blocks[:, chosen], pairs, triples, weights)))
+        bend = float(weights @ distances[chosen] ** 2)
+        lines.append((place, _Line(units.num_blocks[:, chosen], pairs, triples, weights, bend)))
     return lines
 
 
@@ -305,6 +309,12 @@ def _choose_reach(
         bias[far] = bias[near] + np.clip(step - explained, 0, None)
     order = sorted(reaches, key=lambda index: float(np.mean(scatter[index] + bias[index])))
     return {index: whole[index] for index in order}, scatter
+
+
+def _other_reach(best: int, found: Iterable[int]) -> int:
+    """Return the next nearer reach, else the next farther one, else the best itself."""
+    nearer, farther = [index for index in found if index < best], [index for index in found if index > best]
+    return max(nearer) if nearer else min(farther, default=best)
 
 
 def _rows_again(line: _Line, times: Counts, found: LatentClasses, K: int) -> FloatArray:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from metastructure.label import IGNORE, LabelArray, check_label
 from metastructure.structure.pair_counts import check_class
+from metastructure.structure.windows import FloatArray
 
-FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[[Sequence[LabelArray]], npt.ArrayLike]
 """From all labels of a sample to one curve, (R,): the measure of one label, or pooled over many."""
 Null = Callable[[LabelArray, np.random.Generator], LabelArray]

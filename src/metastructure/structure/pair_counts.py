@@ -74,7 +74,7 @@ def pair_counts(
     Raises
     ------
     TypeError, ValueError
-        If the label breaks the contract, a class is not in 0..254 or `max_displacement_px` is negative.
+        If the label breaks the contract, a class is not in 0..254, or `max_displacement_px` is negative or not whole.
 
     Notes
     -----
@@ -172,6 +172,8 @@ def window_counts(window: BoolArray, limits: tuple[int, ...]) -> CountArray:
 
 
 def _limits(shape: tuple[int, ...], largest: int | None) -> tuple[int, ...]:
+    if largest is not None and (isinstance(largest, bool) or not isinstance(largest, int | np.integer)):
+        raise TypeError(f"max_displacement_px must be a whole number of pixels; got {largest!r}.")
     if largest is not None and largest < 0:
         raise ValueError(f"max_displacement_px must be at least 0; got {largest}.")
     return tuple(size - 1 if largest is None else min(size - 1, int(largest)) for size in shape)

@@ -46,7 +46,9 @@ class PixelNoise(NamedTuple):
     squared_weight: float
 
 
-def estimate_pixel_noise(label: LabelArray, weights: FloatArray, num_classes: int) -> PixelNoise:
+def estimate_pixel_noise(
+    label: LabelArray, weights: FloatArray, num_classes: int, rows: slice = slice(None)
+) -> PixelNoise:
     """Return the weighted sum over the pixels of a label of the estimated covariance of their class about its mean.
 
     Parameters
@@ -57,6 +59,9 @@ def estimate_pixel_noise(label: LabelArray, weights: FloatArray, num_classes: in
         How much each pixel counts.
     num_classes : int
         C.
+    rows : slice, optional
+        Only contrasts whose upper row is one of these. Those of a band add up to those of the whole image if `label`
+        and `weights` hold one row more above the band and two below it.
 
     Returns
     -------
@@ -69,7 +74,8 @@ def estimate_pixel_noise(label: LabelArray, weights: FloatArray, num_classes: in
     d = u(r, c) - u(r, c+1) - u(r+1, c) + u(r+1, c+1), E d = 0 wherever the expected label is locally a sum of a
     function of the row and one of the column: inside objects and along boundaries in the direction of an axis. There
     E d dᵀ / 4 is the mean of V over the block. At other boundaries d is also the boundary's own, so the estimate is a
-    little high: on the clean labels of the nuclei by 0.03 of the variance of a pixel.
+    little high: on the clean labels of the nuclei by 0.03 of the variance of a pixel
+    (benchmarks/results/sampling_error.md).
 
     A pixel that is in no such block, as in an object one pixel wide between IGNORE, is estimated by the pairs that it
     forms with its known neighbours, d = u(k) - u(k') and d dᵀ / 2, to which every boundary adds. One without
@@ -100,8 +106,8 @@ def estimate_pixel_noise(label: LabelArray, weights: FloatArray, num_classes: in
                 num_around[part] += whole
         share = np.divide(left, num_around, out=np.zeros_like(left), where=num_around > 0)
         for contrast, whole in zip(contrasts, complete, strict=True):
-            of_contrast: FloatArray = np.add.reduce([share[part] for part, _ in contrast]) * whole
-            total += _sum_of_squares(label, contrast, of_contrast, num_classes)
+            of_contrast: FloatArray = (np.add.reduce([share[part] for part, _ in contrast]) * whole)[rows]
+            total += _sum_of_squares([(label[part][rows], sign) for part, sign in contrast], of_contrast, num_classes)
             weight += float(of_contrast.sum())
             squared_weight += float((of_contrast**2).sum())
         left[num_around > 0] = 0
@@ -114,13 +120,12 @@ def _complete(known: npt.NDArray[np.bool_], contrast: _Contrast) -> npt.NDArray[
     return np.asarray(np.logical_and.reduce([known[part] for part, _ in contrast]))
 
 
-def _sum_of_squares(label: LabelArray, contrast: _Contrast, weights: FloatArray, num_classes: int) -> FloatArray:
+def _sum_of_squares(pixels: list[tuple[LabelArray, int]], weights: FloatArray, num_classes: int) -> FloatArray:
     """Return the sum of weight times d dᵀ over the number of pixels in d."""
-    first = label[contrast[0][0]]
     differs = weights > 0
-    differs &= np.logical_or.reduce([label[part] != first for part, _ in contrast[1:]])
-    weights = weights[differs] / len(contrast)
-    terms = [(label[part][differs].astype(np.intp), sign) for part, sign in contrast]
+    differs &= np.logical_or.reduce([other != pixels[0][0] for other, _ in pixels[1:]])
+    weights = weights[differs] / len(pixels)
+    terms = [(classes[differs].astype(np.intp), sign) for classes, sign in pixels]
     total = np.zeros((num_classes, num_classes))
     for klass, _ in terms:
         total += np.diag(np.bincount(klass, weights, num_classes))

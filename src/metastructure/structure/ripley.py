@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from metastructure.label import LabelArray, check_label
 from metastructure.structure.pair_counts import PairCounts, pair_counts, pair_counts_between
-from metastructure.structure.second_order import FloatArray, SecondOrder, check_radii
+from metastructure.structure.second_order import TIE_TOLERANCE, SecondOrder, check_radii
+from metastructure.structure.windows import FloatArray
 
 QUARTER = 4
 """Without radii asked for, a quarter of the shortest side is the largest, as in spatstat."""
-TIE_TOLERANCE = 1e-9
-"""A radius such as sqrt(3) squares to 3 - 4e-16: a distance that exceeds r² by less than this share of it is a tie."""
 _LONGER_THAN_ANY = 2.0**30
+_LESS_THAN_A_STEP = 0.25
+"""Squared distances are integers, so that no tolerance may take the square of a whole radius to the next."""
 
 
 def ripley_k(label: LabelArray, point_class: int, radii_px: npt.ArrayLike | None = None) -> SecondOrder:
@@ -148,8 +149,16 @@ def cross_k_between(
 
 
 def squared_radii(radii_px: FloatArray) -> npt.NDArray[np.int64]:
-    """Return the largest squared lattice distance within each radius."""
-    return np.floor(np.minimum(radii_px, _LONGER_THAN_ANY) ** 2 * (1 + TIE_TOLERANCE)).astype(np.int64)
+    """Return the largest squared lattice distance within each radius, a tie counted as within.
+
+    Examples
+    --------
+    >>> squared_radii(np.array([1.9, 2.0, np.sqrt(3), 40_000.0])).tolist()
+    [3, 4, 3, 1600000000]
+    """
+    squares = np.minimum(radii_px, _LONGER_THAN_ANY) ** 2
+    ties = np.minimum(2 * TIE_TOLERANCE * squares, _LESS_THAN_A_STEP)
+    return np.asarray(np.floor(squares + ties), dtype=np.int64)
 
 
 def squared_distances(limits: tuple[int, ...]) -> npt.NDArray[np.int64]:

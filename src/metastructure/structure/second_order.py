@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from metastructure.structure.windows import FloatArray
+
+TIE_TOLERANCE = 1e-12
+"""A distance that is longer than a radius by less than this share of it is a tie: radii come as sqrt(3) or 0.1 * 30."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from metastructure.contingency import contingency_table
 from metastructure.label import LabelArray
-from metastructure.structure.agreement import EDGE_PROBABILITY, noise_edge, signal_to_noise
+from metastructure.structure.agreement import EDGE_PROBABILITY, check_probability, signal_to_noise
 from metastructure.structure.estimate import ONE_IMAGE, Counts, Estimate, bootstrap_images
 from metastructure.structure.moments import pool
+from metastructure.structure.noise_spread import find_edges
 from metastructure.structure.pairs import Pair, collect_moments, find_num_classes
 from metastructure.structure.similarity import CONFIDENCE, HALF_WIDTH_PX, NUM_RESAMPLES
 from metastructure.structure.windows import FloatArray, WindowName
@@ -27,12 +28,15 @@ class SurvivingClasses(BaseModel):
     num_classes : int
         C, asked for or counted.
     num_surviving : int
-        One more than the entries of `signal_to_noise` above `edge`; 0 where `reason` says why none is known.
+        One more than the entries of `signal_to_noise` above their edge; 0 where `reason` says why none is known.
     signal_to_noise : tuple of k Estimate
         Variance of the noisy density beyond its sampling error, as a multiple of it, largest first; infinite
         without noise.
+    edges : tuple of k floats
+        What each of them exceeds by chance with at most `probability` if it is nothing but noise: the higher, the fewer
+        pixels that noise lives in.
     edge : float
-        What the first of them exceeds by chance in labels without structure with at most `probability`.
+        The highest of them.
     probability : float
     sigma_min : Estimate or None
         Smallest singular value of the transition matrix, if clean labels were given.
@@ -44,6 +48,7 @@ class SurvivingClasses(BaseModel):
     num_classes: int
     num_surviving: int
     signal_to_noise: tuple[Estimate, ...]
+    edges: tuple[float, ...]
     edge: float
     probability: float
     sigma_min: Estimate | None
@@ -76,19 +81,20 @@ def estimate_surviving(
     confidence, num_resamples
         Of the intervals.
     probability : float in (0, 1)
-        Chance at most to count a class too many where there is only noise.
+        Chance at most to count a class too many.
 
     Raises
     ------
     TypeError, ValueError
-        As `metastructure.structure.similarity.similarity`; also if there are not as many clean labels as noisy ones.
+        As `metastructure.structure.similarity.similarity`; also if there are not as many clean labels as noisy ones,
+        or `probability` is not between 0 and 1.
 
     Notes
     -----
     By Lemma 1 the covariance of the noisy density is Qᵀ A Q + N, with A the covariance of the clean density, of
     rank C - 1 if all classes occur, and N the known sampling covariance. So the eigenvalues of N⁻¹ (D - N) that are
     not 0 are as many as Q leaves dimensions of A. They are compared with the edge of the noise (`noise_edge`) that
-    holds for as many independent windows as these overlapping ones are worth.
+    holds for as many independent windows as the noise in their direction is spread over (`find_edges`).
 
     A count too low is possible at any noise: a class so rare or so mixed that its signal lies below the edge is not
     found with these images. A realised Q has full rank almost always; its rank is therefore not reported.
@@ -107,9 +113,10 @@ def estimate_surviving(
     >>> estimate_surviving([noisy], generator(1)).num_surviving
     2
     """
+    check_probability(probability)
     noisy = list(noisy)
     pairs: list[Pair] = [(label, label) for label in noisy] if clean is None else _together(list(clean), noisy)
-    C = num_classes or find_num_classes(pairs)
+    C = find_num_classes(pairs) if num_classes is None else num_classes
     (moments,), _ = collect_moments(((label, label) for label in noisy), [half_width_px], window, C)
 
     def statistic(times: Counts) -> FloatArray:
@@ -117,18 +124,18 @@ def estimate_surviving(
         return np.pad(found, (0, C - len(found)), constant_values=np.nan)
 
     whole = pool(moments)
-    values = signal_to_noise(whole)
+    values, edges = signal_to_noise(whole), find_edges(noisy, whole, half_width_px, window, probability)
     intervals = bootstrap_images(statistic, len(noisy), rng, confidence, num_resamples)
-    edge = noise_edge(max(len(values), 1), whole.num_independent(), probability)
-    reason = _why_unknown(values, whole.num_pixels)
+    reason = why_unknown(values, whole.num_pixels)
     return SurvivingClasses(
         num_classes=C,
-        num_surviving=0 if reason else 1 + int((values > edge).sum()),
+        num_surviving=0 if reason else 1 + int((values > edges).sum()),
         signal_to_noise=tuple(
             Estimate(value=value, low=low, high=high, reason=reason or (ONE_IMAGE if len(noisy) < 2 else None))
             for value, (low, high) in zip(values, intervals, strict=False)
         ),
-        edge=edge,
+        edges=tuple(edges.tolist()),
+        edge=max(edges.tolist(), default=float("inf")),
         probability=probability,
         sigma_min=None if clean is None else _sigma_min(pairs, C, rng, confidence, num_resamples),
         reason=reason,
@@ -151,7 +158,8 @@ def _sigma_min(
     return Estimate(value=value, low=low, high=high, reason=reason or (ONE_IMAGE if len(pairs) < 2 else None))
 
 
-def _why_unknown(values: FloatArray, num_pixels: float) -> str | None:
+def why_unknown(values: FloatArray, num_pixels: float) -> str | None:
+    """Return why the values of `signal_to_noise` do not say how many classes survive, None if they do."""
     if not num_pixels:
         return "no pixel has a known pixel in its window"
     if np.isnan(values).any():

@@ -9,17 +9,28 @@ Luo, Liu, Guo, Yang, "Deep Neural Networks Learn Meta-Structures from Noisy Labe
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import rankdata
 
 from metastructure.contingency import changed_rate, contingency_table
-from metastructure.structure.agreement import measure_agreement, noise_edge, signal_to_noise, variance_ratios
-from metastructure.structure.estimate import Counts, Estimate, bootstrap_images
+from metastructure.label import IGNORE
+from metastructure.structure.agreement import mean_distance, measure_agreement, signal_to_noise, variance_ratios
+from metastructure.structure.estimate import Counts, Estimate, bootstrap_images, why_undefined
 from metastructure.structure.moments import Moments, pool
+from metastructure.structure.noise_spread import find_edges
 from metastructure.structure.pairs import Pair, collect_moments
-from metastructure.structure.similarity import CONFIDENCE, HALF_WIDTH_PX, NUM_RESAMPLES, clip_estimate
+from metastructure.structure.similarity import (
+    CONFIDENCE,
+    HALF_WIDTH_PX,
+    NUM_RESAMPLES,
+    ScaleSimilarity,
+    clip_estimate,
+    similarity,
+)
+from metastructure.structure.surviving import why_unknown
 from metastructure.structure.windows import FloatArray, WindowName
 from metastructure.transition import TransitionMatrix
 
@@ -48,10 +59,14 @@ class Lemma2Case(_Result):
         Of the known Q.
     signal_to_noise, predicted : tuple of floats
         Measured in the noisy labels; from Q and the clean densities. Largest first.
+    edges : tuple of floats
+        What counts as a class, for each of `signal_to_noise`: more where the noise lives in fewer pixels.
     edge : float
-        What counts as a class.
+        The highest of them.
     detectable : int
-        What `num_surviving` should be with these images: one more than the predictions above the edge.
+        What `num_surviving` should be with these images: one more than the predictions above their edge.
+    reason : str or None
+        Why the signal is not known; both counts are 0 then.
     """
 
     name: str
@@ -60,8 +75,10 @@ class Lemma2Case(_Result):
     sigma_min: float
     signal_to_noise: tuple[float, ...]
     predicted: tuple[float, ...]
+    edges: tuple[float, ...]
     edge: float
     detectable: int
+    reason: str | None = None
 
 
 def check_lemma_2(
@@ -86,24 +103,35 @@ def _lemma_2_case(
     name: str, pairs: Sequence[Pair], transition: TransitionMatrix, half_width_px: int, window: WindowName
 ) -> Lemma2Case:
     C = transition.num_classes
-    whole, present = _pooled(pairs, C, half_width_px, window)
-    shares = np.nan_to_num(whole.products[0, 1 : C + 1] / whole.num_pixels)
-    rows = transition.rows
-    pixel = np.diag(shares @ rows) - np.einsum("j,jm,jn->mn", shares, rows, rows)
-    noise = pixel * whole.shrinkage / whole.num_pixels
-    predicted = variance_ratios(rows.T @ whole.covariance()[:C, :C] @ rows + noise, noise)
-    measured = signal_to_noise(whole)
-    edge = noise_edge(max(len(measured), 1), whole.num_independent())
+    (moments,), _ = collect_moments(pairs, [half_width_px], window, C)
+    whole = pool(moments)
+    measured, predicted = signal_to_noise(whole), _predicted_ratios(whole, transition.rows)
+    edges = find_edges([noisy for _, noisy in pairs], whole, half_width_px, window)
+    edge = max(edges.tolist(), default=float("inf"))
+    beside = np.append(edges, np.full(C, edge))[: len(predicted)]
+    reason = why_unknown(measured, whole.num_pixels)
     return Lemma2Case(
         name=name,
-        rank=_rank(transition, present),
-        num_surviving=1 + int((measured > edge).sum()),
+        rank=_rank(pairs, transition),
+        num_surviving=0 if reason else 1 + int((measured > edges).sum()),
         sigma_min=transition.sigma_min(),
         signal_to_noise=tuple(measured.tolist()),
         predicted=tuple(predicted.tolist()),
+        edges=tuple(edges.tolist()),
         edge=edge,
-        detectable=1 + int((predicted > edge).sum()),
+        detectable=0 if reason else 1 + int((predicted > beside).sum()),
+        reason=reason,
     )
+
+
+def _predicted_ratios(whole: Moments, rows: FloatArray) -> FloatArray:
+    if not whole.num_pixels:
+        return np.zeros(0)
+    C = len(rows)
+    shares = whole.products[0, 1 : C + 1] / whole.num_pixels
+    pixel = np.diag(shares @ rows) - np.einsum("j,jm,jn->mn", shares, rows, rows)
+    noise = pixel * whole.shrinkage / whole.num_pixels
+    return variance_ratios(rows.T @ whole.covariance()[:C, :C] @ rows + noise, noise)
 
 
 class Theorem1Case(_Result):
@@ -126,14 +154,14 @@ class Theorem1(_Result):
         Similarity of each case less that of the case before, on the same resamples of the images.
     spearman : float
         Rank correlation of similarity and changed pixels; -1 if the theorem holds, NaN if one does not vary.
-    decreasing : bool
-        Every step is below 0; `steps` say how surely.
+    decreasing : bool or None
+        Every step is below 0; `steps` say how surely. None where a step is undefined.
     """
 
     cases: tuple[Theorem1Case, ...]
     steps: tuple[Estimate, ...]
     spearman: float
-    decreasing: bool
+    decreasing: bool | None
 
 
 def check_theorem_1(
@@ -165,17 +193,23 @@ def check_theorem_1(
         raise ValueError("Theorem 1 compares at least two strengths of noise on the same images.")
     moments = [collect_moments(pairs, [half_width_px], window, num_classes)[0][0] for _, pairs in cases]
 
+    found = [measure_agreement(pool(case)) for case in moments]
+
     def statistic(times: Counts) -> FloatArray:
         values = np.array([measure_agreement(pool(case, times)).corrected for case in moments])
         return np.concatenate([values, np.diff(np.clip(values, 0, 1))])
 
     values = statistic(np.ones(len(moments[0]), dtype=np.int64))
     intervals = bootstrap_images(statistic, len(moments[0]), rng, confidence, num_resamples)
-    num = len(cases)
-    similarities = [clip_estimate(*found) for found in zip(values[:num], intervals[:num], strict=True)]
+    num, num_images = len(cases), len(moments[0])
+    reasons = [one.reason if np.isnan(one.corrected) else None for one in found]
+    similarities = [
+        clip_estimate(value, interval, why_undefined(value, reason, num_images))
+        for value, interval, reason in zip(values[:num], intervals[:num], reasons, strict=True)
+    ]
     steps = [
-        Estimate(value=value, low=low, high=high)
-        for value, (low, high) in zip(values[num:], intervals[num:], strict=True)
+        Estimate(value=value, low=low, high=high, reason=why_undefined(value, before or after, num_images))
+        for value, (low, high), (before, after) in zip(values[num:], intervals[num:], pairwise(reasons), strict=True)
     ]
     changed = [
         changed_rate(np.sum([contingency_table(clean, noisy, num_classes) for clean, noisy in pairs], axis=0))
@@ -183,12 +217,12 @@ def check_theorem_1(
     ]
     return Theorem1(
         cases=tuple(
-            Theorem1Case(name=name, changed=rate, similarity=estimate, distance=_distance(pool(case)))
+            Theorem1Case(name=name, changed=rate, similarity=estimate, distance=mean_distance(pool(case)))
             for (name, _), rate, estimate, case in zip(cases, changed, similarities, moments, strict=True)
         ),
         steps=tuple(steps),
         spearman=_rank_correlation(np.asarray(changed), np.array([one.value for one in similarities])),
-        decreasing=bool((values[num:] < 0).all()),
+        decreasing=None if np.isnan(values[num:]).any() else bool((values[num:] < 0).all()),
     )
 
 
@@ -236,51 +270,32 @@ def check_theorem_2(
     rng, half_width_px, window, confidence, num_resamples
         As for `metastructure.structure.similarity.similarity`.
     """
-    found = []
-    for name, pairs, transition in cases:
-        C = transition.num_classes
-        (moments,), _ = collect_moments(pairs, [half_width_px], window, C)
-
-        def statistic(times: Counts, moments: list[Moments] = moments) -> FloatArray:
-            agreement = measure_agreement(pool(moments, times))
-            return np.array([agreement.corrected, agreement.uncorrected])
-
-        whole = measure_agreement(pool(moments))
-        intervals = bootstrap_images(statistic, len(moments), rng, confidence, num_resamples)
-        corrected, uncorrected = (
-            clip_estimate(value, interval, whole.reason if np.isnan(value) else None)
-            for value, interval in zip((whole.corrected, whole.uncorrected), intervals, strict=True)
+    return tuple(
+        _theorem_2_case(
+            name,
+            similarity(pairs, rng, [half_width_px], window, transition.num_classes, confidence, num_resamples).scales[
+                0
+            ],
+            _rank(pairs, transition),
+            transition.sigma_min(),
         )
-        rank = _rank(transition, _present(pool(moments), C))
-        found.append(
-            Theorem2Case(
-                name=name,
-                rank=rank,
-                sigma_min=transition.sigma_min(),
-                predicted=(rank - 1) / whole.num_dimensions if whole.num_dimensions else float("nan"),
-                corrected=corrected,
-                uncorrected=uncorrected,
-            )
-        )
-    return tuple(found)
+        for name, pairs, transition in cases
+    )
 
 
-def _pooled(
-    pairs: Sequence[Pair], num_classes: int, half_width_px: int, window: WindowName
-) -> tuple[Moments, FloatArray]:
-    (moments,), _ = collect_moments(pairs, [half_width_px], window, num_classes)
-    whole = pool(moments)
-    return whole, _present(whole, num_classes)
+def _theorem_2_case(name: str, found: ScaleSimilarity, rank: int, sigma_min: float) -> Theorem2Case:
+    return Theorem2Case(
+        name=name,
+        rank=rank,
+        sigma_min=sigma_min,
+        predicted=(rank - 1) / found.num_dimensions if found.num_dimensions else float("nan"),
+        corrected=found.corrected,
+        uncorrected=found.uncorrected,
+    )
 
 
-def _present(moments: Moments, num_classes: int) -> FloatArray:
-    return np.asarray(moments.products[0, 1 : num_classes + 1] > 0)
-
-
-def _rank(transition: TransitionMatrix, present: FloatArray) -> int:
-    values = np.linalg.svd(transition.rows[present.astype(bool)], compute_uv=False)
+def _rank(pairs: Sequence[Pair], transition: TransitionMatrix) -> int:
+    """Return the rank of Q over the classes that occur in the clean labels."""
+    present = np.unique(np.concatenate([np.unique(clean) for clean, _ in pairs]))
+    values = np.linalg.svd(transition.rows[present[present != IGNORE]], compute_uv=False)
     return int((values > _RANK_THRESHOLD).sum())
-
-
-def _distance(moments: Moments) -> float:
-    return moments.distance / moments.num_pixels if moments.num_pixels else float("nan")

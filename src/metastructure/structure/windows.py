@@ -69,14 +69,26 @@ class Window:
         >>> round(WINDOWS["box"].overlap(1), 6) == round((19 / 9) ** 2, 6)
         True
         """
-        return _overlap(self, half_width_px)
+        return float((self.autocorrelation(half_width_px) ** 2).sum())
+
+    def autocorrelation(self, half_width_px: int) -> FloatArray:
+        """Return the correlation of two means of white noise by their displacement, (4 reach + 1, 4 reach + 1).
+
+        Examples
+        --------
+        >>> (WINDOWS["box"].autocorrelation(1)[2] * 3).round(6).tolist()
+        [1.0, 2.0, 3.0, 2.0, 1.0]
+        """
+        return _autocorrelation(self, half_width_px)
 
 
 @cache
-def _overlap(window: Window, half_width_px: int) -> float:
+def _autocorrelation(window: Window, half_width_px: int) -> FloatArray:
     weights = window.kernel(half_width_px)
     correlation = signal.fftconvolve(weights, weights[::-1, ::-1])
-    return float(((correlation / correlation.max()) ** 2).sum())
+    correlation /= correlation.max()
+    correlation.setflags(write=False)
+    return np.asarray(correlation)
 
 
 def check_half_width(half_width_px: object, shape: tuple[int, ...]) -> int:

@@ -53,7 +53,7 @@ class TrainingSettings(BaseModel):
         at prediction.
     convention : "diagonal" or "background"
         What an estimated Q assumes, since noisy labels cannot tell which hidden class is which: that most pixels of
-        each class kept it, or that the hidden class with most pixels is class 0, which allows for flips beyond one half.
+        each class kept it, or that the hidden class with most pixels is class 0, so that flips may pass one half.
     target : "label" or "density"
         ``density``: the unbiased local density of the noisy label (`metastructure.training.targets`).
     half_width_px : int, optional
