@@ -177,8 +177,8 @@ def test_invariant_to_turns_and_class_names(turn: Callable[[np.ndarray], np.ndar
 def test_ignored_pixels_say_nothing() -> None:
     pairs = _pairs("flip:0.4")
     framed = [(np.pad(a, 20, constant_values=255), np.pad(b, 20, constant_values=255)) for a, b in pairs]
-    # the frame adds windows over the edge, a sixth of all and with few known pixels: the uncorrected value moves by 0.05,
-    # and the corrected one must move by less; the classes in the frame must not matter
+    # the frame adds windows over the edge, a sixth of all and with few known pixels: the uncorrected value moves by
+    # 0.05, and the corrected one must move by less; the classes in the frame must not matter
     other = [(a, np.where(a == 255, 255, b)) for a, b in framed]
     assert _measure(framed) == _measure(other)
     assert _measure(framed).scales[0].corrected.value == pytest.approx(

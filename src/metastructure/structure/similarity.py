@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from metastructure.structure.agreement import measure_agreement
-from metastructure.structure.estimate import ONE_IMAGE, Counts, Estimate, bootstrap_images
+from metastructure.structure.agreement import mean_distance, measure_agreement
+from metastructure.structure.estimate import Counts, Estimate, bootstrap_images, why_undefined
 from metastructure.structure.moments import Moments, pool
 from metastructure.structure.pairs import Pair, collect_moments
 from metastructure.structure.windows import FloatArray, WindowName
@@ -149,7 +149,7 @@ def _at_scale(
     def statistic(times: Counts) -> FloatArray:
         pooled = pool(moments, times)
         agreement = measure_agreement(pooled)
-        return np.array([agreement.corrected, agreement.uncorrected, _mean_distance(pooled)])
+        return np.array([agreement.corrected, agreement.uncorrected, mean_distance(pooled)])
 
     whole = pool(moments)
     agreement = measure_agreement(whole)
@@ -157,7 +157,7 @@ def _at_scale(
     intervals = bootstrap_images(statistic, len(moments), rng, confidence, num_resamples)
     alone = [measure_agreement(image) for image in moments]
     corrected, uncorrected, distance = (
-        clip_estimate(value, interval, _reason(value, agreement.reason, len(moments)))
+        clip_estimate(value, interval, why_undefined(value, agreement.reason, len(moments)))
         for value, interval in zip(values, intervals, strict=True)
     )
     return ScaleSimilarity(
@@ -180,13 +180,3 @@ def clip(value: float) -> float:
 def clip_estimate(value: float, interval: FloatArray, reason: str | None = None) -> Estimate:
     """Return the estimate with value and interval moved into [0, 1]."""
     return Estimate(value=clip(value), low=clip(interval[0]), high=clip(interval[1]), reason=reason)
-
-
-def _mean_distance(moments: Moments) -> float:
-    return moments.distance / moments.num_pixels if moments.num_pixels else float("nan")
-
-
-def _reason(value: float, undefined: str | None, num_images: int) -> str | None:
-    if np.isnan(value):
-        return undefined
-    return ONE_IMAGE if num_images < 2 else None
