@@ -1,0 +1,76 @@
+"""Every way of segmenting without labels by its name in specs, loaded only when it is asked for."""
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from metastructure.errors import ConfigError
+from metastructure.unsupervised.base import Method
+
+METHODS: dict[str, str] = {
+    "otsu": "metastructure.unsupervised.otsu:Otsu",
+}
+"""Import path of every method; the learnt ones wait for torch, the others do not."""
+
+MethodSpec = str | Mapping[str, Any] | Method
+
+
+def parse_method(spec: MethodSpec) -> Method:
+    """Return the method that a spec describes.
+
+    Parameters
+    ----------
+    spec : str, mapping or Method
+        ``"otsu"``, ``"adaptive:window_px=31,kind=mean"``, ``{"name": "adaptive", "window_px": 31}``, or a method, which
+        is returned as it is.
+
+    Raises
+    ------
+    ConfigError
+        If the name or a setting is unknown, or a value does not fit.
+
+    Examples
+    --------
+    >>> parse_method("otsu").name
+    'otsu'
+    >>> parse_method("otsi")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    metastructure.errors.ConfigError: unknown method 'otsi'; did you mean 'otsu'? known: ...
+    """
+    if isinstance(spec, Method):
+        return spec
+    settings = _read_text(spec) if isinstance(spec, str) else dict(spec)
+    name = settings.pop("name", None)
+    if name not in METHODS:
+        close = difflib.get_close_matches(str(name), METHODS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ";"
+        raise ConfigError(f"unknown method {name!r}{hint} known: {', '.join(METHODS)}.")
+    model = load_method(name)
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        known = ", ".join(model.model_fields) or "none"
+        raise ConfigError(f"method {name!r}: {where}: {first['msg']}; its settings: {known}.") from None
+
+
+def load_method(name: str) -> type[Method]:
+    """Return the class of a name in METHODS."""
+    module, _, attribute = METHODS[name].partition(":")
+    model: type[Method] = getattr(importlib.import_module(module), attribute)
+    return model
+
+
+def _read_text(text: str) -> dict[str, Any]:
+    name, _, rest = text.partition(":")
+    settings: dict[str, Any] = {"name": name.strip()}
+    for part in filter(None, (part.strip() for part in rest.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigError(f"method {text!r}: {part!r} must read setting=value.")
+        settings[key.strip()] = value.strip()
+    return settings

@@ -1,0 +1,36 @@
+"""Are objects brighter or darker than what surrounds them? Told from images alone, once for a whole folder."""
+
+from collections.abc import Iterable
+
+from skimage.filters import threshold_otsu
+
+from metastructure.data.files import ImageArray
+from metastructure.unsupervised.base import Side, to_grey
+
+
+def decide_side(images: Iterable[ImageArray]) -> tuple[Side, float]:
+    """Return the side of the objects and the share of images that speak for it.
+
+    Parameters
+    ----------
+    images : iterable of (H, W) or (H, W, K) arrays
+        Constant ones have no say. Without any other the answer is "bright", with a share of NaN.
+
+    Notes
+    -----
+    Objects are taken to be the smaller part of most images: each image says which side of its Otsu threshold holds
+    fewer pixels, and the majority decides. That is an assumption, not a finding: where objects fill more than half of
+    most images it is wrong, and the side has to be given.
+    """
+    votes = [_smaller_side(image) for image in images]
+    bright, dark = votes.count("bright"), votes.count("dark")
+    if bright + dark == 0:
+        return "bright", float("nan")
+    return ("bright", bright / (bright + dark)) if bright >= dark else ("dark", dark / (bright + dark))
+
+
+def _smaller_side(image: ImageArray) -> Side | None:
+    grey = to_grey(image)
+    if not grey.any():
+        return None
+    return "bright" if (grey > threshold_otsu(grey)).mean() <= 0.5 else "dark"
