@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from metastructure.cli import app as app_module
+from metastructure.data.files import save_image
 from metastructure.study import Store
 
 
@@ -143,6 +145,32 @@ def test_generate_then_check(
     assert "train  2 images, 32 x 32, uint16" in out
     code, out, _ = _run(capsys, monkeypatch, "data", "check", folder, "--json")
     assert json.loads(out)["num_classes"] == 2
+
+
+def test_check_lists_all_problems_and_exits_with_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = ("data", "generate", "nuc", tmp_path / "nuc", "--train", 2, "--val", 1, "--test", 0, "--size", 32)
+    assert _run(capsys, monkeypatch, *words)[0] == 0
+    label = next((tmp_path / "nuc" / "val" / "labels").iterdir())
+    save_image(label, np.full((32, 32), 255, np.uint8))
+    monkeypatch.chdir(tmp_path)
+    code, out, err = _run(capsys, monkeypatch, "data", "check", "nuc")
+    assert (code, err) == (1, "")
+    lines = out.splitlines()
+    assert lines[0] == "nuc: 2 classes, grey images"
+    assert lines[1].startswith("  train  2 images, 32 x 32")
+    assert lines[2:] == [
+        "2 problems:",
+        "  nuc/test: this split is missing; make it with the folders images and labels.",
+        "  nuc/val/labels: every pixel of these labels is IGNORE (255); label some of them.",
+    ]
+    code, out, _ = _run(capsys, monkeypatch, "data", "check", "nuc", "--json")
+    assert code == 1
+    assert [problem.partition(":")[0] for problem in json.loads(out)["problems"]] == ["nuc/test", "nuc/val/labels"]
+    code, out, _ = _run(capsys, monkeypatch, "data", "check", "nuc/train")
+    assert code == 1
+    assert out.startswith("nuc/train: no split that can be used\n3 problems:\n")
 
 
 def test_importing_the_package_or_asking_for_help_does_not_load_torch() -> None:

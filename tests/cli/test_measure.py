@@ -57,6 +57,27 @@ def test_table_json_and_page(
     assert "metastructure measure labels --against" in page
 
 
+@pytest.mark.parametrize("words", [("labels",), ("theory", "labels", "--images", 1)])
+def test_results_are_never_overwritten(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    labels: Path,
+    words: tuple[object, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()  # empty: taken
+    assert call(capsys, monkeypatch, *words, "-o", "out")[0] == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    code, out, err = call(capsys, monkeypatch, *words, "-o", "out")
+    assert (code, out) == (2, "")
+    assert err == ["error: out: this folder holds files already; name a new one for the result."]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    code, _, err = call(capsys, monkeypatch, "nowhere", "-o", labels / "a.png")
+    assert (code, len(err)) == (2, 1)
+    assert "a.png: this is a file" in err[0]  # told before the labels are looked for
+
+
 def read_strictly(text: str) -> Any:
     """Return the content of JSON as every parser reads it: NaN and Infinity are no JSON."""
 

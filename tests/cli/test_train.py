@@ -1,6 +1,7 @@
 """`train`, `predict` and `evaluate`, one after the other on a tiny folder, and how wrong use is told."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -96,6 +97,39 @@ def test_ctrl_c_is_130_and_the_same_command_goes_on(
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
 
 
+def test_ctrl_c_before_a_state_was_kept_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path
+) -> None:
+    def interrupt(*content: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("metastructure.training.fit.train", interrupt)
+    code, out, err = _run(capsys, "train", data, "-o", tmp_path / "model.pt", *TINY)
+    assert (code, out) == (130, "")
+    assert err == "error: interrupted before any state was kept; the same command starts afresh.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_epoch_is_no_plural(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:
+    told = _run(capsys, "train", data, "-o", tmp_path / "m.pt", *TINY, "--epochs", 1)[1]
+    assert ", 1 epoch, loss 0." in told
+
+
+def test_a_bad_image_is_exit_code_1_after_the_others(
+    capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path
+) -> None:
+    _run(capsys, "train", data, "-o", tmp_path / "m.pt", *TINY)
+    for path in (data / "test" / "images").iterdir():
+        (tmp_path / "images" / path.name).parent.mkdir(exist_ok=True)
+        (tmp_path / "images" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "images" / "bad.png").write_bytes(b"no image")
+    code, out, err = _run(capsys, "predict", tmp_path / "m.pt", tmp_path / "images", tmp_path / "out", "--threads", 1)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: 1 of 3 images could not be predicted, the labels of the others are in ")
+    assert len(err.splitlines()) == 1
+    assert len(list((tmp_path / "out").iterdir())) == 3  # two labels and the journal
+
+
 def test_a_class_without_labels_is_a_line_of_warning(
     capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path
 ) -> None:
@@ -121,10 +155,13 @@ def test_a_table_of_many_classes_fits_80_columns(capsys: pytest.CaptureFixture[s
     [
         (("train", "nowhere", "-o", "m.pt"), "nowhere: no such folder"),
         (("train", "nowhere"), "--out"),
-        (("train", "d", "-o", "m.pt", "--network", "resnet"), "unknown network 'resnet'; known: residual_unet"),
-        (("train", "d", "-o", "m.pt", "--set", "epoch=3"), "unknown key 'epoch'; known keys: epochs, "),
-        (("train", "d", "-o", "m.pt", "--set", "epochs"), "--set epochs: write key=value"),
-        (("train", "d", "-o", "m.pt", "--config", "no.yaml"), "no.yaml: no such file of training settings"),
+        (("train", "DATA", "-o", "m.pt", "--network", "resnet"), "unknown network 'resnet'; known: residual_unet"),
+        (("train", "DATA", "-o", "m.pt", "--network", "unet(width=[)"), "network 'unet(width=[)': not valid YAML"),
+        (("train", "DATA", "-o", "m.pt", "--set", "epoch=3"), "unknown key 'epoch'; known keys: epochs, "),
+        (("train", "DATA", "-o", "m.pt", "--set", "epochs"), "--set epochs: write key=value"),
+        (("train", "DATA", "-o", "m.pt", "--config", "no.yaml"), "no.yaml: no such file of training settings"),
+        (("train", "DATA", "-o", "m.pt", "--noise", "fog:1"), "unknown noise"),
+        (("train", "DATA", "-o", "."), "this is a folder; name the model file"),
         (("predict", "no.pt", "images", "out"), "no.pt: no such model file"),
         (("predict", "no.pt", "images", "out", "--tile", "100"), "multiple of 32, at least 64; got 100"),
         (("evaluate", "predicted"), "LABELS is missing"),
@@ -135,16 +172,45 @@ def test_a_table_of_many_classes_fits_80_columns(capsys: pytest.CaptureFixture[s
 def test_wrong_use_is_one_line_and_code_2(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    data: Path,
     tmp_path: Path,
     words: tuple[str, ...],
     complaint: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, err = _run(capsys, *words)
+    code, out, err = _run(capsys, *(data if word == "DATA" else word for word in words))
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert complaint in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_cheap_wrong_use_does_not_wait_for_torch(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.pt").write_text("no model")
+    wrong = [
+        ["train", "nowhere", "-o", "n.pt"],
+        ["train", str(data), "-o", "m.pt"],
+        ["train", str(data), "-o", "n.pt", "--noise", "fog:1"],
+        ["train", str(data), "-o", "n.pt", "--set", "epochs"],
+        ["train", str(data), "-o", "n.pt", "--set", "epoch=3"],
+        ["train", str(data), "-o", "n.pt", "--epochs", "3", "--set", "optimizer=adam"],
+        ["predict", "none.pt", str(data), "out"],
+        ["predict", "m.pt", str(data), "out"],
+        ["predict", "m.pt", str(data), "out", "--tile", "100"],
+    ]
+    script = f"""
+import sys
+from metastructure.cli.app import main
+for words in {wrong!r}:
+    sys.argv = ["metastructure", *words]
+    try:
+        main()
+    except SystemExit as error:
+        print(error.code, "torch" in sys.modules)
+"""
+    found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == ["2 False"] * len(wrong)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.pt"]
 
 
 def test_settings_come_from_file_then_options_then_pairs(tmp_path: Path) -> None:

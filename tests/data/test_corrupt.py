@@ -237,7 +237,7 @@ def test_masks_of_0_and_255_are_refused(tmp_path):
     with pytest.raises(DataError, match="255 means IGNORE"):
         corrupt_folder(root, tmp_path / "noisy", "flip:0.2")
     Image.fromarray(np.array([[0, 1]], np.uint8)).save(root / "a.tif")
-    with pytest.raises(DataError, match="same name and another suffix"):
+    with pytest.raises(DataError, match="has the same name but for the suffix"):
         corrupt_folder(root, tmp_path / "noisy", "flip:0.2")
 
 

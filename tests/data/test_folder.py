@@ -8,7 +8,7 @@ import pytest
 
 from metastructure.data.files import load_label, save_image
 from metastructure.data.folder import find_items, load_dataset, zscore
-from metastructure.data.summary import summarise_folder
+from metastructure.data.summary import MOST_PROBLEMS, summarise_folder
 from metastructure.errors import DataError
 
 Change = Callable[[Path], None]
@@ -76,6 +76,11 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "other files": (lambda root: (root / "train/labels/notes.txt").write_text("x"), r"notes\.txt: files here must be"),
     "jpeg label": (lambda root: (root / "train/labels/train0.jpg").write_text("x"), r"train0\.jpg: files here must be"),
+    "no labels": (_remove("val/labels/val0.tif"), r"val/labels: no labels"),
+    "no folder of labels": (
+        lambda root: (root / "val/labels").rename(root / "val/masks"),
+        r"val/labels: no such folder",
+    ),
     "no images": (_remove("val/images/val0.png", "val/labels/val0.tif"), r"images: no images"),
 }
 
@@ -94,14 +99,30 @@ def test_no_such_folder(tmp_path: Path) -> None:
         load_dataset(tmp_path / "none")
 
 
-def test_masks_of_0_and_255_are_refused_with_advice(tmp_path: Path) -> None:
-    _make(tmp_path)
-    for path in tmp_path.glob("*/labels/*.tif"):
-        mask = np.zeros_like(load_label(path))
-        mask[2:5] = 255
-        save_image(path, mask)
-    with pytest.raises(DataError, match="255 means IGNORE; if 255 is your foreground, rewrite it as class 1"):
-        load_dataset(tmp_path)
+def _fill(split: str, values: tuple[int, int]) -> Change:
+    """Return a change that gives all labels of a split two halves."""
+
+    def change(root: Path) -> None:
+        for path in (root / split / "labels").iterdir():
+            label = np.full_like(load_label(path), values[0])
+            label[2:5] = values[1]
+            save_image(path, label)
+
+    return change
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize("num_classes", [None, 2, 3])
+def test_each_split_is_judged_on_its_own(tmp_path: Path, split: str, num_classes: int | None) -> None:
+    """0/255 masks to learn from, beside 0/1 labels to score by, would be learnt as background alone."""
+    _fill(split, (0, 255))(_make(tmp_path))
+    with pytest.raises(DataError, match=rf"{split}/labels: these labels hold 0 and 255 only, .* rewrite it as class 1"):
+        load_dataset(tmp_path, num_classes)
+    _fill(split, (255, 255))(tmp_path)
+    with pytest.raises(DataError, match=rf"{split}/labels: every pixel of these labels is IGNORE"):
+        load_dataset(tmp_path, num_classes)
+    _fill(split, (0, 0))(tmp_path)
+    load_dataset(tmp_path, num_classes)
 
 
 def test_one_label_of_background_or_ignore_alone_is_fine(tmp_path: Path) -> None:
@@ -109,6 +130,60 @@ def test_one_label_of_background_or_ignore_alone_is_fine(tmp_path: Path) -> None
     save_image(tmp_path / "train" / "labels" / "train0.tif", np.full((20, 30), 255, np.uint8))
     save_image(tmp_path / "train" / "labels" / "train1.tif", np.zeros((24, 16), np.uint8))
     assert load_dataset(tmp_path, 2).num_classes == 2
+
+
+def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """Whatever a problem concerns is left out, and the rest is still looked at."""
+    _make(tmp_path, {"train": [(20, 30)] * 4, "val": [(9, 9)], "test": [(8, 8)]})
+    for change in (
+        _remove("train/labels/train0.tif"),
+        _write("train/labels/train1.tif", np.zeros((5, 6), np.uint8)),
+        _write("train/images/train3.png", np.zeros((20, 30, 3), np.uint8)),
+        _fill("val", (255, 255)),
+        lambda root: (root / "test").rename(root / "other"),
+    ):
+        change(tmp_path)
+    told: list[str] = []
+    data = load_dataset(tmp_path, on_problem=told.append)
+    places = ["test: this split is missing", "train0.png: this image has no label", "train1.tif: the label is 5 x 6"]
+    places += ["train3.png: this image has 3 channels, the ones before 1", "val/labels: every pixel"]
+    assert len(told) == len(places)
+    for place in places:
+        assert sum(f"/{place}" in problem for problem in told) == 1
+    assert list(data.splits) == ["train"]
+    assert data.splits["train"].ids == ("train2",)
+    _fill("train", (0, 255))(tmp_path)
+    told.clear()
+    assert not load_dataset(tmp_path, on_problem=told.append).splits
+    assert sum("0 and 255 only" in problem for problem in told) == 1
+
+
+def test_without_a_listener_the_first_problem_is_raised_alone(tmp_path: Path) -> None:
+    _write("train/labels/train0.tif", np.zeros((5, 6), np.uint8))(_make(tmp_path))
+    with pytest.raises(DataError) as caught:
+        load_dataset(tmp_path)
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_refused_is_what_is_checked(tmp_path: Path, name: str) -> None:
+    BROKEN[name][0](_make(tmp_path))
+    with pytest.raises(DataError) as caught:
+        load_dataset(tmp_path)
+    found = summarise_folder(tmp_path)
+    assert found.problems[0] == str(caught.value)
+    assert str(caught.value) in found.as_text()
+
+
+def test_a_long_list_of_problems_is_cut_in_the_text_only(tmp_path: Path) -> None:
+    _make(tmp_path, {"train": [(4, 4)] * (MOST_PROBLEMS + 3), "val": [(4, 4)], "test": [(4, 4)]})
+    for index in range(MOST_PROBLEMS + 2):
+        _remove(f"train/labels/train{index}.tif")(tmp_path)
+    found = summarise_folder(tmp_path)
+    assert len(found.problems) == MOST_PROBLEMS + 2
+    lines = found.as_text().splitlines()
+    assert lines[-1] == "  and 2 more; --json lists all"
+    assert sum("has no label" in line for line in lines) == MOST_PROBLEMS
 
 
 def test_zscore_hand_worked() -> None:

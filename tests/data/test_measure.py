@@ -186,6 +186,27 @@ def test_json_comes_back_and_the_seed_decides(folders: tuple[Path, Path], measur
     assert calls[-1][0] == calls[-1][1]
 
 
+@pytest.mark.usefixtures("few_simulations")
+def test_progress_has_one_total_from_the_start(folders: tuple[Path, Path]) -> None:
+    """The bar never falls back, although the labels are gone through several times and the clean ones are more."""
+    for sides in (folders, folders[:1]):
+        calls: list[tuple[int, int]] = []
+        measure_labels(*sides, half_widths_px=[1], on_item=lambda *call: calls.append(call))  # noqa: B023
+        assert [done for done, _ in calls] == list(range(1, calls[-1][1] + 1))
+        assert len({total for _, total in calls}) == 1
+
+
+@pytest.mark.usefixtures("few_simulations")
+def test_clean_labels_that_are_left_out_are_counted(
+    folders: tuple[Path, Path], measured: Measurement, tmp_path: Path
+) -> None:
+    assert any("1 of the 4 clean labels have no counterpart among the 3" in note for note in measured.notes)
+    subset = write(tmp_path, {"a.png": NOISY["a.png"]})
+    assert any("3 of the 4" in note for note in measure_labels(subset, folders[1], half_widths_px=[1]).notes)
+    for against in (subset, None):
+        assert not measure_labels(subset, against, half_widths_px=[1]).notes
+
+
 def test_classes_may_be_renamed(folders: tuple[Path, Path], measured: Measurement, tmp_path: Path) -> None:
     renamed = np.arange(256, dtype=np.uint8)
     renamed[:3] = [2, 0, 1]
@@ -262,6 +283,7 @@ def test_different_numbers_of_classes_are_told(tmp_path: Path) -> None:
         ({"notes.txt": None}, None, "no labels; put PNG or TIFF"),
         ({"a.png": np.zeros((4, 4, 3), np.uint8)}, None, r"a\.png: a label is one channel"),
         ({"a.png": np.array([[0, 255]], np.uint8)}, None, "hold 0 and 255 only"),
+        ({"a.png": blobs("a")}, {"a.png": np.array([[0, 255]], np.uint8)}, r"clean: these labels hold 0 and 255"),
         ({"a.png": np.arange(200, dtype=np.uint8).reshape(10, 20)}, None, r"a\.png: this file holds the value 199"),
         ({"a.png": blobs("a"), "b.png": blobs("a")}, {"a.png": blobs("a")}, r"b\.png: this label has no clean one"),
         ({"a.png": blobs("a")}, {"a.png": blobs("a").T}, r"is 24 x 32 pixels, but .* is 32 x 24"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from metastructure.data import theory
 from metastructure.data.theory import check_theory
 from metastructure.data.theory_labels import TheoryLabels, choose_labels, realised_transition
 from metastructure.data.theory_noises import choose_noises, singular_rate
@@ -87,6 +88,20 @@ def test_a_wrong_q_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
     found = _verdicts(check_theory(_blocks(num_images=1), half_widths_px=(1, 2, 4)))
     assert found["Lemma 1"] == FAILS
     assert found["Lemma 1, limit"] == HOLDS
+
+
+def test_windows_hold_the_weakest_signal_against_the_edge_of_its_own_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise that lives in few pixels raises the edge of one direction, not of all."""
+    check = theory.check_lemma_2
+
+    def with_edges(*settings: object) -> tuple[Lemma2Case, ...]:
+        edges = {"edges": (7.0, 3.0), "edge": 7.0}
+        return tuple(case.model_copy(update=edges) for case in check(*settings))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(theory, "check_lemma_2", with_edges)
+    found = check_theory(_blocks(num_classes=3, num_images=3), half_widths_px=(1, 2))
+    assert found.windows
+    assert {case.edge for case in found.windows} == {3.0}
 
 
 def test_steps_are_counted_to_the_end() -> None:

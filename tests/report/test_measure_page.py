@@ -12,6 +12,7 @@ from PIL import Image
 from metastructure.data.measure import measure_labels
 from metastructure.data.measure_examples import load_examples
 from metastructure.data.measurement import Measurement
+from metastructure.errors import DataError
 from metastructure.report.charts import Curve, Series, draw_curves, draw_series
 from metastructure.report.measure_page import render_measurement, write_measurement
 from metastructure.report.measure_text import MOST_ROWS, comparison_facts, to_text
@@ -81,6 +82,8 @@ def test_both_files_are_written(measured: Measurement, tmp_path: Path) -> None:
     assert page == tmp_path / "new" / "index.html"
     text = (tmp_path / "new" / "measurement.json").read_text(encoding="utf-8")
     assert Measurement.model_validate_json(text) == measured
+    with pytest.raises(DataError, match="holds files already; name a new one"):
+        write_measurement(measured, tmp_path / "new")
 
 
 def test_the_text_fits_80_columns(measured: Measurement) -> None:
@@ -135,6 +138,19 @@ def test_many_classes_are_cut_in_the_text_only(measured: Measurement) -> None:
     assert f"The {MOST_ROWS} most common of {MOST_ROWS + 4} classes" in to_text(found)
     html = render_measurement(found, [])
     assert "7 rarer classes are not drawn" in html  # 20 less the most common one and the twelve drawn
+
+
+def test_the_class_that_is_not_drawn_is_named(measured: Measurement) -> None:
+    shares = (0.2, 0.5, 0.3)
+    classes = tuple(
+        one.model_copy(update={"share": share}) for one, share in zip(measured.classes, shares, strict=True)
+    )
+    html = render_measurement(measured.model_copy(update={"classes": classes}), [])
+    assert "Class 1, the most common, is not drawn" in html
+    alone = tuple(one.model_copy(update={"share": float(one.klass == 0)}) for one in measured.classes)
+    assert "is not drawn" not in render_measurement(measured.model_copy(update={"classes": alone}), [])
+    none = tuple(one.model_copy(update={"share": math.nan}) for one in measured.classes)
+    assert "is not drawn" not in render_measurement(measured.model_copy(update={"classes": none}), [])
 
 
 def test_charts_leave_gaps_for_nan() -> None:

@@ -46,6 +46,11 @@ def test_the_page_stands_alone_and_shows_every_statement(report: TheoryReport, t
     assert kept.model_dump_json() == report.model_dump_json()
 
 
+def test_no_column_is_as_wide_as_its_longest_name(report: TheoryReport) -> None:
+    """Names of noises may be whole matrices, and screens 400 px wide: a column must not grow with its content."""
+    assert "max-content" not in render_theory(report)
+
+
 def test_every_text_is_escaped(report: TheoryReport) -> None:
     assert "<b>x" not in render_theory(report.model_copy(update={"labels": "<b>x"}), "<b>x")
 

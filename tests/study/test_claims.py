@@ -33,6 +33,7 @@ def _load(folder: Path, more: str) -> StudySpec:
         ("classflip:rates=[0.1,0.6] [x-1] ~ clean [y]", ("classflip:[0.1,0.6]", "x-1", "~", "clean", "y")),
         ("sample:0.1 + dilate:2 at 0.3 [a] < clean [a]", ("sample:0.1 + dilate:2 at 0.3", "a", "<", "clean", "a")),
         ("(sample:0.1 + dilate:2) at 0.3 ~ (clean)", ("(sample:0.1 + dilate:2) at 0.3", None, "~", "clean", None)),
+        ("sample:0.1,fill=ignore [a] ~ clean [b]", ("sample:0.1,fill=ignore", "a", "~", "clean", "b")),
         ("matrix:[[0.9,0.1],[0.2,0.8]] > clean", ("matrix:[[0.9,0.1],[0.2,0.8]]", None, ">", "clean", None)),
     ],
 )
@@ -47,7 +48,13 @@ def test_sides_are_told_apart(text: str, parts: tuple[str | None, ...]) -> None:
     ("text", "message"),
     [
         ("flip:0.3 clean", r"one of ~ < > is missing"),
-        ("flip:0.3 = clean", r"one of ~ < > is missing"),
+        ("flip:0.3 = clean", r"one of ~ < > is missing between two noises \(~ equal within the margin, < left below "),
+        ("flip:0.3 <= clean", r"column 10: unknown relation '<='; there are ~ equal within the margin, < left below "),
+        ("flip:0.3 > = clean", r"column 10: unknown relation '> ='"),
+        ("sample:0,fill=ignore == clean", r"column 22: unknown relation '=='"),
+        ("flip:0.3 ≤ clean", r"unknown relation '≤'"),
+        ("flip:0.3 != clean", r"unknown relation '!='"),
+        ("flip:0.3 << clean", r"unknown relation '<<'"),
         ("a < b < c", r"column 7: a second '<'"),
         (" ~ clean", r"column 1: a noise is missing before '~'"),
         ("clean <", r"column 8: a noise is missing after '<'"),
@@ -79,7 +86,7 @@ def test_a_study_holds_its_claims_in_canonical_text(tmp_path: Path) -> None:
 def test_claims_change_no_run(tmp_path: Path) -> None:
     without = _load(tmp_path, "")
     assert (without.claims, without.margin) == ((), 1.0)
-    claiming = _load(tmp_path, "claims: [flip:0.45 < clean]\nmargin: 2")
+    claiming = _load(tmp_path, "claims: [flip:0.45 < clean, flip:0.45 ~ clean]\nmargin: 2")
     assert [run.identity for run in claiming.runs()] == [run.identity for run in without.runs()]
 
 
@@ -90,6 +97,7 @@ def test_claims_change_no_run(tmp_path: Path) -> None:
         ("claims: clean [plain] ~ clean [dense]", r"no recipe 'dense'; it has plain, density"),
         ("claims: [flip:0.45 < clean, 'flip:.45<clean']", r"claims lists 'flip:0.45 < clean' twice"),
         ("claims: [flip:0.45 clean]", r"claims\.0: claim 'flip:0.45 clean': one of ~ < > is missing"),
+        ("claims: [flip:0.45 < clean]\nmargin: 2", r"margin says when claims with ~ hold and the study has none"),
         ("margin: 0", r"margin: input should be greater than 0"),
         ("margin: .nan", r"margin: "),
     ],

@@ -1,7 +1,8 @@
 """Claims against records: numbers, verdicts as defined, one family of tests a score, and what is missing."""
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from scipy import stats
 
 from metastructure.metrics import foreground_dice, mean_iou
+from metastructure.metrics.equivalence import Difference, estimate_difference
 from metastructure.report import Page, render_page
 from metastructure.rng import generator
 from metastructure.study import CLAIM_COLUMNS, RunRecord, RunSpec, StudySpec, check_claims, make_table
@@ -17,7 +19,9 @@ from metastructure.study.claims_text import (
     SIGNS,
     claims_to_markdown,
     claims_to_text,
+    describe_seeds,
     describe_tests,
+    explain_undecided,
     format_claims,
 )
 from metastructure.study.record import Evaluation, NoiseSummary
@@ -252,3 +256,87 @@ def test_every_verdict_and_score_can_be_shown_without_colour() -> None:
     assert "<h2>Claims" not in render_page(Page("t", "", [], [], [], {}))
     assert len(set(SIGNS.values())) == 4
     assert {(metric, score) for metric in ("dice", "miou", "") for score in ("image", "pooled")} == set(NAMES)
+
+
+def _row(claims: pd.DataFrame, **changes: object) -> dict[Hashable, object]:
+    return {**claims[claims["score"] == "image"].iloc[0].to_dict(), **changes}
+
+
+def test_both_sides_of_an_equality_are_told() -> None:
+    study = _study(seeds=[4], claims=["dilate:2 ~ clean", "dilate:2 < clean"], margin=9.0)
+    clean, wide = [0, 100, 50, 30], [120, 150, 130, 90]
+    found = check_claims(study, _records(study, lambda run: _binary(wide if run.noise == "dilate:2" else clean)))
+    dice = [np.array([100 * 2 * (1000 - m) / (2000 - m) for m in side]) for side in (wide, clean)]
+    row = _row(found)
+    assert row["p_above"] == pytest.approx(stats.ttest_rel(dice[0] + 9, dice[1], alternative="greater").pvalue)
+    assert row["p_below"] == pytest.approx(stats.ttest_rel(dice[0] - 9, dice[1], alternative="less").pvalue, rel=1e-6)
+    assert row["p_below"] < row["p_above"] == row["p"]
+    assert found.loc[found["claim"] == "dilate:2 < clean", ["p_above", "p_below"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "remark"),
+    [
+        # interval -1.5 ± 2: even at 0 it would reach past ±1
+        (
+            {"margin": 1.0},
+            r"above -1 p 0\.600, below \+1 p 0\.020: this study could not have shown it, .* 2\.00, is no",
+        ),
+        ({"margin": 2.0}, r"above -2 .*: this study could not have shown it"),
+        ({"margin": 2.5}, r"above -2\.5 p 0\.600, below \+2\.5 p 0\.020: shown only for differences below 0\.50$"),
+        ({"p": 0.03}, r"above -1 .*: shown alone \(p 0\.030\), not with all claims together$"),
+        ({"p_above": math.nan, "p_below": math.nan}, r"^this study shows no difference below 2\.00$"),
+        ({"p_above": math.nan, "p_below": math.nan, "p": 0.0002}, r"^shown alone \(p ≤ 0\.001\), not with all claims"),
+        ({"verdict": "supported"}, "^$"),
+        ({"verdict": "refuted"}, "^$"),
+        ({"low": math.nan, "high": math.nan}, "^$"),
+    ],
+)
+def test_an_undecided_claim_says_why(changes: dict[str, object], remark: str) -> None:
+    base = {"verdict": "undecided", "low": -3.5, "high": 0.5, "margin": 1.0, "p": 0.6, "p_above": 0.6, "p_below": 0.02}
+    assert re.search(remark, explain_undecided({**base, **changes}))
+
+
+def test_what_could_not_be_shown_is_not_shown_by_any_difference() -> None:
+    # the remark rests on the interval alone; move a study's sides together and its verdict must not change
+    study = _study(claims=["flip:0.3 ~ clean"], seeds=[0, 1])
+    found = check_claims(study, _records(study, _random))
+    half = (_row(found)["high"] - _row(found)["low"]) / 2  # type: ignore[operator]
+    for margin, can in ((0.98 * half, False), (1.02 * half, True)):
+        given = Difference(0.0, *_variances(study), 2, 12)
+        assert (given.p_within(margin) <= 0.05) is can
+        row = _row(found, margin=margin, verdict="undecided", p=1.0)
+        assert ("could not have shown it" in explain_undecided(row)) is not can
+
+
+def _variances(study: StudySpec) -> tuple[float, float]:
+    by_key = {(run.noise, run.seed): 100 * foreground_dice(_random(run)) for run in study.runs()}
+    found = estimate_difference(np.stack([by_key["flip:0.3", s] - by_key["clean", s] for s in study.seeds]))
+    return found.seed_variance, found.image_variance
+
+
+def test_few_seeds_are_said_to_have_low_power() -> None:
+    # Student's t at 5 % for 2 degrees of freedom is 2.920, at 5 % / 4 it is 6.205
+    assert "exceed 2.9 standard errors for one claim, 6.2 for the first of 4." in describe_seeds(3, 4)
+    assert describe_seeds(2, 1).endswith("exceed 6.3 standard errors for one claim.")
+    assert "one seed only" in describe_seeds(1, 3)
+    assert describe_seeds(0, 3) == describe_seeds(5, 3) == ""
+    study = _study(claims=["flip:0.3 ~ clean"])
+    found = check_claims(study, _records(study, _random))
+    assert "3 seeds: power is low, and undecided does not mean equal" in describe_tests(found)
+    assert "for this one claim;" in describe_tests(found)
+
+
+def test_why_a_verdict_is_undecided_is_in_text_markdown_and_page() -> None:
+    study = _study(claims=["flip:0.3 ~ clean", "dilate:2 < clean"], seeds=[0, 1], margin=0.02)
+    found = check_claims(study, _records(study, lambda run: _random(run, 300 * (run.noise == "dilate:2"))))
+    assert "could not have shown it" in " ".join(claims_to_text(found).split())
+    assert max(map(len, claims_to_text(found).splitlines())) <= 80
+    header, first, _, last, _ = format_claims(found)
+    assert header[-1] == "why undecided"
+    assert first[-1].startswith("above -0.02 p ")
+    assert last[-1] == ""
+    html = render_page(Page("t", "", [], [], [], {}, claims=format_claims(found)))
+    assert f'<td class="long">{first[-1]}</td>' in html
+    alone = format_claims(found[found["verdict"] == "supported"])
+    assert "why undecided" not in alone[0]

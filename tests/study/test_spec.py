@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from metastructure.errors import ConfigError
-from metastructure.study import RunSpec, StudySpec, load_study
+from metastructure.study import RunSpec, Store, StudySpec, load_study
+from metastructure.study.demo import demo_study
 
 
 def test_the_grid_has_every_combination_once(study: StudySpec) -> None:
@@ -61,13 +62,18 @@ def test_recipes_change_the_training_and_their_names_nothing(study: StudySpec) -
     assert not {run.identity for run in soft} & {run.identity for run in plain}
     renamed = StudySpec.model_validate(content | {"recipes": {"a": {}, "b": content["recipes"]["soft"]}})
     assert [run.identity for run in renamed.runs()] == [run.identity for run in runs]
-    assert "soft" in soft[0].title
-    assert "plain" not in plain[0].title
+    assert ["soft" in run.title for run in runs] == [run.recipe == "soft" for run in runs]
+    assert ["plain" in run.title for run in runs] == [run.recipe == "plain" for run in runs]
 
 
 def test_one_noise_needs_no_list(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("name: s\ndata: {a: /x}\nnoises: flip:0.3\n", encoding="utf-8")
     assert load_study(tmp_path / "s.yaml").noises == ("flip:0.3",)
+
+
+def test_one_network_needs_no_list(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("name: s\ndata: {a: /x}\nnoises: clean\nnetworks: unet\n", encoding="utf-8")
+    assert [network.title for network in load_study(tmp_path / "s.yaml").networks] == ["unet"]
 
 
 def test_folders_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -85,18 +91,28 @@ MISTAKES = {
     "noises: [flop]": r"noises\.0: noise 'flop', at 'flop' \(column 1\): unknown noise; did you mean 'flip'\?",
     "noises: [clean, clean]": "noises lists 'clean' twice",
     "networks: [vnet]": r"networks\.0: unknown network 'vnet'; known: residual_unet, unet",
-    "recipes: {}": "recipes: dictionary should have at least 1 item",
+    "recipes: {}": r"recipes: write what each recipe changes, such as .* or leave the key out; got \{\}",
+    "recipes:": "recipes: write what each recipe changes, .*; got nothing",
+    "recipes: [x]": r"recipes: write what each recipe changes, .*; got \['x'\]",
+    "recipes: {x: }": r"recipes: recipe 'x' is a mapping of settings, \{\} if it changes nothing; got nothing",
+    "recipes: {x: 3}": "recipe 'x' is a mapping of settings, .*; got 3",
     "recipes: {x: {epoch: 3}}": r"recipe 'x': unknown key 'epoch'; known keys: epochs, batch_size",
     "recipes: {x: {half_width_px: 3}}": "recipe 'x': half_width_px belongs to the target 'density'",
     "recipes: {x: {loss: forward}}": "recipe 'x': the loss 'forward' undoes a transition matrix; set transition",
     "recipes: {x: {loss: huge}}": "recipe 'x': loss: loss 'huge': unknown loss",
-    "recipes: {x: {epochs: 3}, y: {epochs: 3}}": "recipe '[xy]' is the same as another one",
+    "recipes: {x: {epochs: 3}, y: {epochs: 3}}": "recipes 'x' and 'y' train with the same settings; keep one of them",
+    "recipes: {w: {epochs: 3}, x: {}, y: {epochs: 20}}": "recipes 'x' and 'y' train with the same settings",
     "data: {a: {generate: {kind: nucleus}}}": "data.a.generate: unknown kind .nucleus.; known: er, mito, nuc, street",
     "data: {a: {}}": r"data\.a: give a data set either a folder or generate settings",
     "data: {a: {generate: {kind: nuc, size: 3}}}": r"unknown key 'data\.a\.generate\.size'; known keys: kind, train",
+    "seeds: 3": "seeds: write a list, in brackets or with one item a line; got 3",
+    "claims: {a: b}": r"claims: write a list, .*; got \{'a': 'b'\}",
+    "noises:": "noises: write a list, .*; got nothing",
+    "margin: 2": "margin says when claims with ~ hold and the study has none; add one or leave margin out",
     "seeds: [-1]": r"seeds\.0: input should be greater than or equal to 0",
     "name: a/b": "name: string should match pattern",
     "noises: [": "not valid YAML",
+    "networks: {name: unet}": "networks: write a list",
     "networks: [unet, unet]": "networks lists 'unet' twice",
     "data: {../x: /y}": "data.*string should match pattern",
 }
@@ -128,3 +144,15 @@ def test_a_missing_or_empty_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "studies").glob("*.yaml")), ids=lambda p: p.name)
 def test_every_study_in_the_repository_is_valid(path: Path) -> None:
     assert load_study(path).name == path.stem
+
+
+KEPT = Path(__file__).parents[2] / "docs" / "results" / "records"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in KEPT.iterdir() if (path / "runs").is_dir()))
+def test_records_in_the_repository_are_found_and_load(name: str) -> None:
+    path = KEPT.parents[2] / "studies" / f"{name}.yaml"
+    study = load_study(path) if path.is_file() else demo_study()
+    records = Store(KEPT / name).load_done(study)
+    assert len(records) == sum(1 for _ in (KEPT / name / "runs").iterdir())
+    assert all(record.identity == record.spec.identity for record in records)

@@ -343,7 +343,7 @@ def test_page(tmp_path: Path, study: StudySpec, finished: Store) -> None:
         write_study_page(study, Store(tmp_path / "empty"), page_path)
     write_study_page(study.model_copy(update={"seeds": (0, 1, 2)}), finished, page_path, "metastructure study run x")
     page = page_path.read_text(encoding="utf-8")
-    assert "4 of 6 runs are done" in page
+    assert "Only 4 of 6 runs done" in page
     assert "metastructure study run x" in page
     assert page.count("data:image/png;base64,") == 3 * (2 + 2 * 2)
     assert "<svg" in page

@@ -67,23 +67,14 @@ def same(first: Training, second: Training) -> bool:
 
 
 @pytest.mark.parametrize("average", ["none", "ema"])
-def test_the_mean_weights_of_the_flattest_epoch_predict(monkeypatch: pytest.MonkeyPatch, average: str) -> None:
+def test_the_mean_weights_of_the_flattest_epoch_predict(adamw_steps: list[list[torch.Tensor]], average: str) -> None:
     """A slow reference: keep the weights of every step, and average those of that epoch by hand."""
-    steps: list[list[torch.Tensor]] = []
-    original = torch.optim.AdamW.step
-
-    def step(self: torch.optim.AdamW, *arguments: object) -> object:
-        result = original(self, *arguments)  # type: ignore[arg-type]
-        steps.append([value.detach().clone() for group in self.param_groups for value in group["params"]])
-        return result
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", step)
     training = Training(CURVE, SETTINGS.model_copy(update={"average": average}))
     history = training.run()
     assert history.loss == pytest.approx(CURVE[:STOPPED])
     assert history.notes == [f"memorisation seen after epoch {STOPPED}; the weights of epoch {KEPT} predict"]
-    assert len(steps) == 2 * STOPPED
-    for parameter, *pair in zip(training.trained.parameters(), *steps[2 * KEPT - 2 : 2 * KEPT], strict=True):
+    assert len(adamw_steps) == 2 * STOPPED
+    for parameter, *pair in zip(training.trained.parameters(), *adamw_steps[2 * KEPT - 2 : 2 * KEPT], strict=True):
         torch.testing.assert_close(parameter.detach(), (pair[0] + pair[1]) / 2, rtol=1e-5, atol=1e-7)
 
 

@@ -87,6 +87,9 @@ def test_noise_is_for_the_training_labels_only(data: Path, segmenter: Segmenter,
         train_folder(_segmenter(), data, tmp_path / "none.pt", noise="fog:1")
     with pytest.raises(DataError, match="this is a folder; name the model file"):
         train_folder(_segmenter(), data, tmp_path)
+    named = Segmenter(SMALL, device="cpu", class_names=["sea", "land"])
+    with pytest.raises(ConfigError, match="there are 2 class names for 3 classes"):
+        train_folder(named, data, tmp_path / "none.pt", num_classes=3)
 
 
 def test_without_val_the_threshold_is_a_half(data: Path, tmp_path: Path) -> None:
@@ -185,13 +188,47 @@ def test_nothing_is_overwritten_and_bad_folders_are_told(data: Path, segmenter: 
         save_image(tmp_path / "twins" / name, np.zeros((9, 9), np.uint8))
     with pytest.raises(DataError, match=r"x\.jpg has the same name but for the suffix"):
         predict_folder(segmenter, tmp_path / "twins", tmp_path / "out")
-    save_image(tmp_path / "rgb" / "c.png", np.zeros((9, 9, 3), np.uint8))
-    with pytest.raises(DataError, match=r"c\.png: image has 3 channels, but the network was fitted to 1"):
-        predict_folder(segmenter, tmp_path / "rgb", tmp_path / "out2")
+    with pytest.raises(ValueError, match="multiple of 32"):
+        predict_folder(segmenter, images, tmp_path / "out", tile_px=65)
+    assert not (tmp_path / "out").exists()
     tifffile.imwrite(tmp_path / "stack.tif", np.zeros((5, 16, 17), np.uint8), photometric="minisblack")
     with pytest.raises(DataError, match=r"stack\.tif: an image is .* shape \(5, 16, 17\)"):
         predict_file(segmenter, tmp_path / "stack.tif", tmp_path / "label.tif")
     assert not (tmp_path / "label.tif").exists()
+
+
+def test_bad_images_do_not_keep_the_others_from_their_labels(data: Path, segmenter: Segmenter, tmp_path: Path) -> None:
+    images, out, done = tmp_path / "images", tmp_path / "out", []
+    good = sorted((data / "test" / "images").iterdir())
+    images.mkdir()
+    for name, path in zip(("b", "d", "f"), good, strict=True):
+        (images / name).with_suffix(path.suffix).write_bytes(path.read_bytes())
+    (images / "a.png").write_bytes(b"no image")
+    save_image(images / "c.png", np.zeros((9, 9, 3), np.uint8))
+    tifffile.imwrite(images / "e.tif", np.full((9, 9), np.nan, np.float32))
+    tifffile.imwrite(images / "g.tif", np.zeros((5, 16, 17), np.uint8), photometric="minisblack")
+    with pytest.raises(RunError) as caught:
+        predict_folder(segmenter, images, out, on_item=lambda *n: done.append(n))
+    message = str(caught.value)
+    assert message.startswith(f"4 of 7 images could not be predicted, the labels of the others are in {out}. ")
+    assert f"{images / 'a.png'}: the file cannot be read" in message
+    assert f"{images / 'c.png'}: image has 3 channels, but the network was fitted to 1; convert it." in message
+    assert f"{images / 'e.tif'}: the image holds NaN" in message
+    assert "g.tif" not in message
+    assert message.endswith(" And 1 more.")
+    assert done == [(number, 7) for number in range(1, 8)]
+    written = sorted(path.stem for path in out.iterdir())
+    assert written == ["b", "d", "f", "predictions"]
+    for name in ("a.png", "c.png", "e.tif", "g.tif"):
+        (images / name).unlink()
+    assert predict_folder(segmenter, images, out) == (0, 3)
+
+
+def test_where_no_image_is_good_nothing_is_written(segmenter: Segmenter, tmp_path: Path) -> None:
+    save_image(tmp_path / "rgb" / "c.png", np.zeros((9, 9, 3), np.uint8))
+    with pytest.raises(RunError, match=r"^1 of 1 .* not be predicted; nothing was written\. .*c\.png: image has"):
+        predict_folder(segmenter, tmp_path / "rgb", tmp_path / "new" / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["rgb"]
 
 
 def test_one_file_into_a_new_file(data: Path, segmenter: Segmenter, tmp_path: Path) -> None:

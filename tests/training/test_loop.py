@@ -74,22 +74,13 @@ def test_resume_ends_bit_for_bit_where_an_undisturbed_training_does(
 
 
 @pytest.mark.parametrize("average", ["ema", "swa"])
-def test_averages_are_those_of_the_weights_on_the_way(monkeypatch: pytest.MonkeyPatch, average: str) -> None:
+def test_averages_are_those_of_the_weights_on_the_way(adamw_steps: list[list[torch.Tensor]], average: str) -> None:
     """A slow reference: keep the weights of every step, and average them by hand."""
-    steps: list[list[torch.Tensor]] = []
-    original = torch.optim.AdamW.step
-
-    def step(self: torch.optim.AdamW, *arguments: object) -> object:
-        result = original(self, *arguments)  # type: ignore[arg-type]
-        steps.append([value.detach().clone() for group in self.param_groups for value in group["params"]])
-        return result
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", step)
     network = _network()
     settings = SETTINGS.model_copy(update={"average": average, "ema_decay": 0.6, "schedule": "constant"})
     _train(network, settings)
-    assert len(steps) == 8  # 6 images in batches of 4, 4 epochs
-    kept = steps if average == "ema" else steps[6:]  # SWA: the last epoch of four
+    assert len(adamw_steps) == 8  # 6 images in batches of 4, 4 epochs
+    kept = adamw_steps if average == "ema" else adamw_steps[6:]  # SWA: the last epoch of four
     mean = kept[0]
     for number, weights in enumerate(kept[1:], start=1):
         share = 0.4 / (1 - 0.6 ** (number + 1)) if average == "ema" else 1 / (number + 1)

@@ -98,6 +98,26 @@ def test_strips_come_from_the_top_and_need_no_whole_map() -> None:
     assert sum(strip.shape[1] for strip in strips) == 500 - 96
 
 
+@pytest.mark.parametrize("shape", [(1, 4096), (4096, 1), (3, 5), (5, 3000)])
+def test_thin_images_cost_what_their_pixels_cost(shape: tuple[int, int]) -> None:
+    asked: list[int] = []
+
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        asked.append((rows.stop - rows.start) * (columns.stop - columns.start))
+        return np.zeros((1, rows.stop - rows.start, columns.stop - columns.start), np.float32)
+
+    strips = list(predict_strips(nn.Conv2d(1, 1, 1), read, shape, FABRIC, 128))
+    assert sum(strip[0].size for strip in strips) == shape[0] * shape[1]
+    assert max(asked) <= 128 * 5
+    assert sum(asked) <= 4 / 3 * shape[0] * shape[1]  # neighbours share a quarter
+
+
+@pytest.mark.parametrize("image", [np.zeros((9, 9), np.float32), np.zeros((1, 9, 9)), np.zeros((1, 9, 9), np.uint8)])
+def test_what_is_not_normalised_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"image 1 must be \(K, H, W\) float32, as zscore gives it; got "):
+        list(predict_probabilities(nn.Conv2d(1, 1, 1), [*_images((9, 9)), image], FABRIC))
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("shape", [(600, 30), (20, 9, 3)])
 def test_the_reader_of_tiles_gives_the_zscore(dtype: type, shape: tuple[int, ...]) -> None:

@@ -51,7 +51,10 @@ def check(
     classes: Annotated[int | None, typer.Option(min=2, max=255, help="Number of classes, background included.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read every file of a data set and say what it holds, or what is wrong with it."""
+    """Read every file of a data set and say what it holds, and all that is wrong with it.
+
+    Exit code 1 if anything is wrong: a study needs train, val and test, training alone needs train.
+    """
     from metastructure.data.summary import summarise_folder
 
     with show_progress("reading") as on_item:
@@ -60,3 +63,5 @@ def check(
         print(json.dumps(summary.as_dict(), indent=1))
     else:
         print(summary.as_text())
+    if summary.problems:
+        raise typer.Exit(1)

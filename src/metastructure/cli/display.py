@@ -12,6 +12,7 @@ from rich.table import Table
 
 from metastructure.errors import RunError
 from metastructure.study import Progress, RunRecord, RunSpec, Store, StudySpec, format_table, make_table
+from metastructure.study.counts import count
 
 SPEED_WINDOW_S = 120.0
 WIDE = 1000
@@ -57,7 +58,7 @@ class StudyDisplay(Progress):
         if self.console.is_terminal:
             self.live.start()
         else:
-            before = f"{len(self.records)} of {self.num_runs} runs were done before; " if self.records else ""
+            before = f"{len(self.records)} of {count(self.num_runs, 'run')} done before; " if self.records else ""
             self._tell(f"{before}reading data")
         return self
 

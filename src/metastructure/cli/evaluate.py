@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 
 from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
 from metastructure.cli.progress import show_progress
+from metastructure.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +32,9 @@ def evaluate(
         Path | None, typer.Option(metavar="MODEL", help="Predict the images of a split, such as my-data/test.")
     ] = None,
     classes: Annotated[int | None, typer.Option(min=2, max=255, help="Number of classes, background included.")] = None,
-    out: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write one row an image and class.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="New file, a row an image and class.")
+    ] = None,
     tile: Annotated[int, typer.Option(min=64, help="Larger images go in tiles of this side, in pixels.")] = 512,
     factory: Annotated[
         str | None, typer.Option(help="package.module:function of a network that is not metastructure's.")
@@ -48,6 +52,8 @@ def evaluate(
 
     Example: metastructure evaluate --model model.pt my-data/test
     """
+    if out is not None and out.exists():
+        raise DataError(f"{out}: this file exists and is not overwritten; name another one, or delete it.")
     names: Sequence[str] = ()
     unseen: Sequence[int] = ()
     if model is not None:
@@ -60,6 +66,7 @@ def evaluate(
         names, unseen = segmenter.class_names, segmenter.model.header.unseen_classes
         with show_progress("evaluating") as on_item:
             scores = evaluate_split(segmenter, predictions, tile_px=tile, seed=seed, on_item=on_item)
+        scores = replace(scores, ids=tuple(Path(image).stem for image in scores.ids))
     else:
         if labels is None:
             raise typer.BadParameter("LABELS is missing; or give --model MODEL and a split such as my-data/test")

@@ -39,7 +39,8 @@ def measure(
         Path | None, typer.Option(metavar="IMAGES", help="Images under the same names, shown on the page.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write measurement.json and index.html here.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="New folder for measurement.json and index.html."),
     ] = None,
     half_widths: Annotated[
         str | None,
@@ -57,7 +58,10 @@ def measure(
     Example: metastructure measure noisy --against clean -o measured
     """
     from metastructure.data.measure import measure_labels
+    from metastructure.report.result_folder import check_result_folder
 
+    if out is not None:
+        check_result_folder(out)
     widths = None if half_widths is None else _parse_half_widths(half_widths)
     with show_progress("measuring") as on_item:
         found = measure_labels(

@@ -30,7 +30,7 @@ def theory(
     classes: Annotated[int | None, typer.Option(min=2, max=255, help="Number of classes, background included.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of noise, intervals and generated labels.")] = 0,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write theory.json and index.html here.")
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="New folder for theory.json and index.html.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,7 +43,10 @@ def theory(
     if labels is not None and kind is not None:
         raise typer.BadParameter("--kind is for generated labels; give it or LABELS, not both")
     from metastructure.data.theory import check_theory
+    from metastructure.report.result_folder import check_result_folder
 
+    if out is not None:
+        check_result_folder(out)
     with show_progress("checking") as on_step:
         report = check_theory(
             labels or (kind or Kind.nuc).value, seed=seed, num_images=images, num_classes=classes, on_step=on_step

@@ -33,14 +33,18 @@ def predict(
     Example: metastructure predict model.pt images labels --probabilities
     """
     from metastructure.errors import ConfigError
-    from metastructure.training.predict_folder import predict_file, predict_folder
-    from metastructure.training.segmenter import Segmenter
+    from metastructure.training.paths import check_prediction_paths
     from metastructure.training.tiling import check_tile
 
     try:
         check_tile(tile)
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    check_prediction_paths(model, images, out, probabilities)
+
+    from metastructure.training.predict_folder import predict_file, predict_folder
+    from metastructure.training.segmenter import Segmenter
+
     segmenter = Segmenter.load(model, device=device.value, threads=threads, factory=factory)
     if images.is_file():
         predict_file(segmenter, images, out, probabilities=probabilities, tile_px=tile)

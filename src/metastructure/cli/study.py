@@ -1,6 +1,8 @@
 """``metastructure study run|status|table|report``: a grid of runs from one YAML file."""
 
 import json
+import shlex
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,9 +40,13 @@ def run(
     """Do the runs that are missing; a finished one is never done twice, an interrupted one goes on."""
     from metastructure.cli.display import StudyDisplay, print_table
     from metastructure.study import SerialEngine, make_table, run_study
+    from metastructure.study.claims_text import ONE_SEED
+    from metastructure.study.counts import count
     from metastructure.training import Machine
 
     spec, records_in = _open(study, store)
+    if spec.claims and len(spec.seeds) == 1:
+        print(f"warning: the claims of {spec.name} will be tested on one seed; {ONE_SEED}", file=sys.stderr)
     with StudyDisplay(spec, records_in) as display:
         engine = SerialEngine(Machine(device=device.value, threads=threads))
         records = run_study(spec, records_in, engine, display)
@@ -49,25 +55,29 @@ def run(
         print(table.to_json(orient="records", indent=1))
     else:
         print_table(table)
-        print(f"records: {records_in.root}; page: metastructure study report {study}")
+        where = shlex.join([str(study), *(["--store", str(store)] if store else [])])
+        print(f"records: {records_in.root}; page: metastructure study report {where}")
+        if spec.claims:
+            print(f"verdicts on {count(len(spec.claims), 'claim')}: metastructure study table {where}")
 
 
 @app.command(epilog="Example: metastructure study status studies/nuc-quick.yaml")
-def status(study: StudyArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Say which runs are done, interrupted or missing."""
+def status(
+    study: StudyArgument,
+    store: StoreOption = None,
+    every_run: Annotated[bool, typer.Option("--all", help="One line a run instead of counts.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what failed or was interrupted, and how many runs of each condition are done."""
     from metastructure.study import get_status
+    from metastructure.study.status_text import list_status, status_to_text
 
     spec, records_in = _open(study, store)
     found = get_status(spec, records_in)
-    groups = {"done": found.done, "interrupted": found.started, "missing": found.missing}
     if as_json:
-        listing = {name: [{"run": r.title, "identity": r.identity} for r in runs] for name, runs in groups.items()}
-        print(json.dumps(listing, indent=1))
-        return
-    print(f"{spec.name}: " + ", ".join(f"{len(runs)} {name}" for name, runs in groups.items()))
-    for name, runs in groups.items():
-        for r in runs:
-            print(f"  {name:<11}  {r.identity}  {r.title}")
+        print(json.dumps(list_status(found, records_in), indent=1))
+    else:
+        print(status_to_text(spec, found, records_in, every_run), end="")
 
 
 @app.command(epilog="Example: metastructure study table studies/nuc-quick.yaml --format markdown")

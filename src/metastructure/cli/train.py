@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,31 +47,41 @@ def train(
 
     Example: metastructure train my-data -o model.pt --epochs 40
     """
-    given = {"epochs": epochs, "batch_size": batch_size, "crop_px": crop, "learning_rate": learning_rate}
-    training = parse_settings(config, {key: value for key, value in given.items() if value is not None}, settings or [])
+    from metastructure.training.paths import check_training_paths, checkpoint_path
 
-    from metastructure.training.data_folder import train_folder
-    from metastructure.training.segmenter import Segmenter
-
+    check_training_paths(data, out)
     done_before = out.is_file()
-    segmenter = Segmenter(
-        parse_network(network),
-        training,
-        seed=seed,
-        device=device.value,
-        threads=threads,
-        class_names=[name.strip() for name in names.split(",")] if names else (),
-    )
-    with print_warnings(), show_progress("reading") as on_item, _show_epochs(training.epochs) as on_epoch:
-        segmenter = train_folder(
-            segmenter, data, out, noise=noise, num_classes=classes, on_item=on_item, on_epoch=on_epoch
+    with _tell_interruption(checkpoint_path(out)):
+        from metastructure.noise import parse_noise
+
+        model = parse_noise(noise)
+        given = {"epochs": epochs, "batch_size": batch_size, "crop_px": crop, "learning_rate": learning_rate}
+        options = {key: value for key, value in given.items() if value is not None}
+        training = parse_settings(config, options, settings or [])
+        spec = parse_network(network)
+
+        from metastructure.training.data_folder import train_folder
+        from metastructure.training.segmenter import Segmenter
+
+        segmenter = Segmenter(
+            spec,
+            training,
+            seed=seed,
+            device=device.value,
+            threads=threads,
+            class_names=[name.strip() for name in names.split(",")] if names else (),
         )
+        with print_warnings(), show_progress("reading") as on_item, _show_epochs(training.epochs) as on_epoch:
+            segmenter = train_folder(
+                segmenter, data, out, noise=model, num_classes=classes, on_item=on_item, on_epoch=on_epoch
+            )
     header = segmenter.model.header
     if as_json:
         parameters = sum(parameter.numel() for parameter in segmenter.model.network.parameters())
         print(json.dumps({"model": str(out), "num_parameters": parameters, **header.model_dump(mode="json")}, indent=1))
         return
-    what = "was trained before" if done_before else f"{len(header.loss)} epochs, loss {header.loss[-1]:.4f}"
+    epochs_text = f"{len(header.loss)} epoch{'s' * (len(header.loss) != 1)}"
+    what = "was trained before" if done_before else f"{epochs_text}, loss {header.loss[-1]:.4f}"
     threshold = f", threshold {header.threshold:.3f}" if header.num_classes == 2 else ""
     print(f"{out}: {header.network.title}, {header.num_classes} classes, {what}{threshold}")
 
@@ -91,7 +103,6 @@ def parse_network(text: str) -> "NetworkSpec":
     from pydantic import ValidationError
 
     from metastructure.errors import ConfigError
-    from metastructure.networks import NetworkSpec
 
     match = re.fullmatch(r"\s*([\w.:]+)\s*(?:\((.*)\))?\s*", text)
     if match is None:
@@ -100,7 +111,13 @@ def parse_network(text: str) -> "NetworkSpec":
     pairs = [part.partition("=") for part in (inner or "").split(",") if part.strip()]
     if any(not sign for _, sign, _ in pairs):
         raise ConfigError(f"network {text!r}: a setting reads name=value.")
-    own = {key.strip(): yaml.safe_load(value) for key, _, value in pairs}
+    try:
+        own = {key.strip(): yaml.safe_load(value) for key, _, value in pairs}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"network {text!r}: not valid YAML: {str(error).splitlines()[0]}.") from None
+
+    from metastructure.networks import NetworkSpec
+
     try:
         return NetworkSpec.model_validate({"factory" if ":" in name else "name": name, "settings": own})
     except ValidationError as error:
@@ -116,11 +133,8 @@ def parse_settings(config: Path | None, options: dict[str, Any], pairs: list[str
         In one line with the key, and the known ones if it is none of them.
     """
     import yaml
-    from pydantic import ValidationError
 
     from metastructure.errors import ConfigError
-    from metastructure.study.spec import describe_validation_error
-    from metastructure.training import TrainingSettings
 
     content: Any = {}
     try:
@@ -136,10 +150,26 @@ def parse_settings(config: Path | None, options: dict[str, Any], pairs: list[str
     wrong = next((pair for pair in pairs if "=" not in pair), None)
     if wrong is not None:
         raise ConfigError(f"--set {wrong}: write key=value, such as --set optimizer=sgd.")
+
+    from metastructure.training.settings import TrainingSettings
+    from metastructure.training.validation import validate
+
     try:
-        return TrainingSettings.model_validate({**content, **options, **parsed})
-    except ValidationError as error:
-        raise ConfigError(f"training settings: {describe_validation_error(error, TrainingSettings)}") from None
+        return validate(TrainingSettings, {**content, **options, **parsed})
+    except ValueError as error:
+        raise ConfigError(f"training settings: {error}") from None
+
+
+@contextmanager
+def _tell_interruption(checkpoint: Path) -> Iterator[None]:
+    """Say after Ctrl-C that the same command starts afresh, where no state was kept that it could go on from."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint.is_file():
+            raise
+        print("error: interrupted before any state was kept; the same command starts afresh.", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 @contextmanager

@@ -26,8 +26,9 @@ from metastructure.data.manifest import (
     load_manifest,
     save_manifest,
 )
+from metastructure.data.masks import SAY_HOW_MANY, check_no_masks
 from metastructure.errors import ConfigError, DataError
-from metastructure.label import IGNORE, LabelArray, count_classes
+from metastructure.label import LabelArray, count_classes
 from metastructure.noise import NoiseSpec, corrupt, parse_noise
 
 JOURNAL_NAME = ".manifest.journal"
@@ -69,7 +70,8 @@ def corrupt_folder(
         See `metastructure.noise.parse_noise`.
     seed : int, at least 0
     num_classes : int, optional
-        C. Without it all labels are read once more, before anything is written, for the largest class.
+        C. Without it all labels are read once more, before anything is written, for the largest class, and masks of 0
+        and 255 are refused.
     jobs : int, at least 1
         Processes; the labels do not depend on it.
     on_item : callable, optional
@@ -239,18 +241,9 @@ def _check_apart(labels: Path, out: Path) -> None:
 
 def _scan_classes(labels: Path, paths: list[Path]) -> int:
     """Return C of the whole folder."""
-    num_classes, has_objects, has_ignore = 2, False, False
-    for path in paths:
-        pixels = read_label_file(path).pixels
-        num_classes = max(num_classes, count_classes(pixels))
-        has_objects = has_objects or bool(((pixels > 0) & (pixels != IGNORE)).any())
-        has_ignore = has_ignore or bool((pixels == IGNORE).any())
-    if has_ignore and not has_objects:
-        raise DataError(
-            f"{labels}: the labels hold 0 and 255 only, and 255 means IGNORE. If it marks objects, write them as 1; "
-            "if not, say how many classes there are."
-        )
-    return num_classes
+    held = [np.unique(read_label_file(path).pixels) for path in paths]
+    check_no_masks(held, str(labels), SAY_HOW_MANY)
+    return max(map(count_classes, held))
 
 
 def _load_done(out: Path, recipe: Recipe) -> dict[str, FileRecord]:

@@ -3,15 +3,16 @@
 `C` classes, `N` images.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from metastructure.contingency import CountArray, contingency_table
 from metastructure.data.label_format import find_labels, read_label_file
+from metastructure.data.masks import check_no_masks
 from metastructure.errors import DataError
-from metastructure.label import IGNORE, LabelArray, count_classes
+from metastructure.label import LabelArray, count_classes
 from metastructure.metrics.scores import Scores, make_scores
 
 PROBABILITIES_SUFFIX = ".probabilities.tif"
@@ -43,7 +44,8 @@ def evaluate_folders(
     Raises
     ------
     DataError
-        With the file concerned, if one side of a pair is missing, cannot be used, or has another size.
+        With the file concerned, if one side of a pair is missing, cannot be used, or has another size; with the folder,
+        if its labels or predictions are masks of 0 and 255.
     """
     predictions, labels = Path(predictions), Path(labels)
     truth, predicted = _by_stem(labels), _by_stem(predictions)
@@ -53,14 +55,14 @@ def evaluate_folders(
     for stem, path in predicted.items():
         if stem not in truth:
             raise DataError(f"{path}: this prediction has no label; expected {labels / stem}.png (or .tif).")
+    for folder, files in ((labels, truth), (predictions, predicted)):
+        check_no_masks((read_label_file(path, num_classes).pixels for path in files.values()), str(folder))
     tables = []
     for done, (stem, path) in enumerate(truth.items(), start=1):
         tables.append(_count(predicted[stem], path, num_classes))
         if on_item is not None:
             on_item(done, len(truth))
     C = max(len(table) for table in tables)
-    if C == 2 and not any(table[1:].any() for table in tables) and _is_mask(truth.values()):
-        raise DataError(f"{labels}: these labels hold 0 and 255 only, and 255 means IGNORE; write objects as 1.")
     padded = [np.pad(table, (0, C - len(table))) for table in tables]
     return make_scores(list(truth), np.stack(padded), seed=seed)
 
@@ -80,10 +82,6 @@ def _count(prediction_path: Path, label_path: Path, num_classes: int | None) -> 
             f"{_size(label)}; they must be of one image."
         )
     return contingency_table(label, prediction, num_classes or max(count_classes(label), count_classes(prediction)))
-
-
-def _is_mask(paths: Iterable[Path]) -> bool:
-    return any((read_label_file(path).pixels == IGNORE).any() for path in paths)
 
 
 def _size(label: LabelArray) -> str:

@@ -27,6 +27,29 @@ LABEL_SUFFIXES = frozenset({".png"}) | TIFF_SUFFIXES
 ImageArray = npt.NDArray[np.generic]
 
 
+def find_files(root: Path, suffixes: frozenset[str]) -> list[Path]:
+    """Return the files with one of `suffixes` in a folder and its sub-folders, sorted; hidden ones are passed over.
+
+    Raises
+    ------
+    DataError
+        If two of them differ in their suffix only.
+    """
+    found = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in suffixes
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
+    names: dict[Path, Path] = {}
+    for path in found:
+        other = names.setdefault(path.with_suffix(""), path)
+        if other != path:
+            raise DataError(f"{path}: {other.name} has the same name but for the suffix; rename one of the two.")
+    return found
+
+
 def load_image(path: Path | str) -> ImageArray:
     """Return the image in `path`, (H, W) grey or (H, W, 3) colour, in the file's dtype.
 

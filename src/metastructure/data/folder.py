@@ -8,15 +8,23 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from metastructure.data.files import IMAGE_SUFFIXES, LABEL_SUFFIXES, ImageArray, load_image, load_label
+from metastructure.data.masks import check_no_masks
 from metastructure.errors import DataError
 from metastructure.label import IGNORE, LabelArray, count_classes
 
 SPLITS = ("train", "val", "test")
+
+OnProblem = Callable[[str], None]
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise DataError(problem) from None
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,15 @@ class Dataset:
     fingerprint: str
 
 
-def find_items(root: Path, split: str) -> tuple[Item, ...]:
+def find_items(root: Path, split: str, on_problem: OnProblem = _refuse) -> tuple[Item, ...]:
     """Return the items of one split, sorted by id, without reading any pixel.
+
+    Parameters
+    ----------
+    root : Path
+    split : str
+    on_problem : callable, optional
+        As for `load_dataset`.
 
     Raises
     ------
@@ -82,18 +97,19 @@ def find_items(root: Path, split: str) -> tuple[Item, ...]:
         raise DataError(f"{root}: no such folder; a data set holds train, val and test.")
     folder = root / split
     if not folder.is_dir():
-        raise DataError(f"{folder}: this split is missing; make it with the folders images and labels.")
-    images = _by_stem(folder / "images", IMAGE_SUFFIXES)
-    labels = _by_stem(folder / "labels", LABEL_SUFFIXES)
-    if not images:
-        raise DataError(f"{folder / 'images'}: no images; put PNG, JPEG or TIFF files here.")
+        on_problem(f"{folder}: this split is missing; make it with the folders images and labels.")
+        return ()
+    images = _by_stem(folder / "images", IMAGE_SUFFIXES, on_problem)
+    labels = _by_stem(folder / "labels", LABEL_SUFFIXES, on_problem)
+    if not images or not labels:
+        return ()
     for stem, path in images.items():
         if stem not in labels:
-            raise DataError(f"{path}: this image has no label; expected {folder / 'labels' / stem}.png (or .tif).")
+            on_problem(f"{path}: this image has no label; expected {folder / 'labels' / stem}.png (or .tif).")
     for stem, path in labels.items():
         if stem not in images:
-            raise DataError(f"{path}: this label has no image; expected {folder / 'images' / stem} with any suffix.")
-    return tuple(Item(stem, images[stem], labels[stem]) for stem in sorted(images))
+            on_problem(f"{path}: this label has no image; expected {folder / 'images' / stem} with any suffix.")
+    return tuple(Item(stem, images[stem], labels[stem]) for stem in sorted(images.keys() & labels.keys()))
 
 
 def load_dataset(
@@ -101,6 +117,7 @@ def load_dataset(
     num_classes: int | None = None,
     splits: Sequence[str] = SPLITS,
     on_item: Callable[[int, int], None] | None = None,
+    on_problem: OnProblem = _refuse,
 ) -> Dataset:
     """Return the data set in `root`, read and checked.
 
@@ -113,39 +130,48 @@ def load_dataset(
     splits : sequence of str
     on_item : callable, optional
         ``on_item(done, total)`` after each file pair.
+    on_problem : callable, optional
+        ``on_problem(message)`` for each thing that makes the folder unusable; the file or the split concerned is left
+        out. Without it the first is raised.
 
     Raises
     ------
     DataError
-        With the file concerned, for whatever makes the folder unusable.
+        With the file or the split concerned, for whatever makes the folder unusable. Each split is judged on its own:
+        one whose labels are IGNORE throughout, or masks of 0 and 255 (`check_no_masks`), is refused whatever the
+        others and `num_classes` say.
     """
     root = Path(root)
-    items = {split: find_items(root, split) for split in splits}
+    items = {split: find_items(root, split, on_problem) for split in splits}
     total, done = sum(map(len, items.values())), 0
     digest = hashlib.sha256()
     loaded: dict[str, Split] = {}
     num_channels: int | None = None
     for split, members in items.items():
-        images, labels = [], []
+        ids, images, labels = [], [], []
         for item in members:
-            image, label = load_pair(item, num_classes)
-            channels = 1 if image.ndim == 2 else image.shape[2]
-            if num_channels not in (None, channels):
-                raise DataError(
-                    f"{item.image}: this image has {channels} channels, the ones before {num_channels}; "
-                    "convert all to grey or all to colour."
-                )
-            num_channels = channels
-            images.append(image)
-            labels.append(label)
-            digest.update(f"{split}/{item.id}".encode() + image.tobytes() + label.tobytes())
+            try:
+                image, label = load_pair(item, num_classes)
+                num_channels = _check_channels(item, image, num_channels)
+            except DataError as error:
+                on_problem(str(error))
+            else:
+                ids.append(item.id)
+                images.append(image)
+                labels.append(label)
+                digest.update(f"{split}/{item.id}".encode() + image.tobytes() + label.tobytes())
             done += 1
             if on_item is not None:
                 on_item(done, total)
-        loaded[split] = Split(tuple(item.id for item in members), tuple(images), tuple(labels))
-        if num_classes is None:
-            num_classes = max(map(count_classes, labels))
-    _refuse_masks(root, loaded)
+        if not labels:
+            continue
+        try:
+            _check_labels(labels, root / split / "labels")
+        except DataError as error:
+            on_problem(str(error))
+            continue
+        loaded[split] = Split(tuple(ids), tuple(images), tuple(labels))
+        num_classes = num_classes or max(map(count_classes, labels))
     return Dataset(loaded, num_classes or 2, num_channels or 1, digest.hexdigest())
 
 
@@ -177,16 +203,21 @@ def zscore(image: ImageArray) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(centred / np.float32(deviation) if deviation > 0 else np.zeros_like(pixels))
 
 
-def _by_stem(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
+def _by_stem(folder: Path, suffixes: frozenset[str], on_problem: OnProblem) -> dict[str, Path]:
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; a split holds the folders images and labels.")
+        on_problem(f"{folder}: no such folder; a split holds the folders images and labels.")
+        return {}
+    allowed = ", ".join(sorted(suffixes))
     found: dict[str, Path] = {}
     for path in _visible_files(folder):
         if path.suffix.lower() not in suffixes:
-            raise DataError(f"{path}: files here must be {', '.join(sorted(suffixes))}; move other files elsewhere.")
-        if path.stem in found:
-            raise DataError(f"{path}: {found[path.stem].name} has the same stem; keep one of the two.")
-        found[path.stem] = path
+            on_problem(f"{path}: files here must be {allowed}; move other files elsewhere.")
+        elif path.stem in found:
+            on_problem(f"{path}: {found[path.stem].name} has the same stem; keep one of the two.")
+        else:
+            found[path.stem] = path
+    if not found:
+        on_problem(f"{folder}: no {folder.name}; put files here that are {allowed}.")
     return found
 
 
@@ -196,12 +227,18 @@ def _visible_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _refuse_masks(root: Path, splits: dict[str, Split]) -> None:
-    """Refuse 0/255 masks, in which 255 means foreground: read as labels they would have no foreground at all."""
-    labels = [label for split in splits.values() for label in split.labels]
-    has_foreground = any(((label > 0) & (label != IGNORE)).any() for label in labels)
-    if not has_foreground and any((label == IGNORE).any() and (label == 0).any() for label in labels):
+def _check_channels(item: Item, image: ImageArray, num_channels: int | None) -> int:
+    """Return K of an image, which must be that of the ones before."""
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if num_channels not in (None, channels):
         raise DataError(
-            f"{root}: its labels hold only 0 and 255, and 255 means IGNORE; "
-            "if 255 is your foreground, rewrite it as class 1."
+            f"{item.image}: this image has {channels} channels, the ones before {num_channels}; "
+            "convert all to grey or all to colour."
         )
+    return channels
+
+
+def _check_labels(labels: Sequence[LabelArray], folder: Path) -> None:
+    if all((label == IGNORE).all() for label in labels):
+        raise DataError(f"{folder}: every pixel of these labels is IGNORE (255); label some of them.")
+    check_no_masks(labels, str(folder))

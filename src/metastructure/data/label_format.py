@@ -1,19 +1,18 @@
 """Label files that are written back as they came: same format, depth and palette, flat images or volumes.
 
 `H` rows, `W` columns, `D` slices. `load_label` of `metastructure.data.files` reads one (H, W) label for training; here
-a multi-page TIFF is a volume (D, H, W), and what the pixels do not say is
-kept beside them, but for the tags of a TIFF, which is written anew.
+a multi-page TIFF is a volume (D, H, W), and what the pixels do not say is kept beside them, but for the tags of a TIFF,
+which is written anew.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import tifffile
 from PIL import Image
 
-from metastructure.data.files import LABEL_SUFFIXES, TIFF_SUFFIXES, atomic_path, load_label
+from metastructure.data.files import LABEL_SUFFIXES, TIFF_SUFFIXES, atomic_path, find_files, load_label
 from metastructure.errors import DataError
 from metastructure.label import LabelArray, check_label
 
@@ -46,13 +45,7 @@ def find_labels(root: Path) -> list[Path]:
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder of labels.")
-    found = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in LABEL_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
+    found = find_files(root, LABEL_SUFFIXES)
     if not found:
         raise DataError(f"{root}: no labels; put PNG or TIFF files here.")
     for path in found:
@@ -61,10 +54,6 @@ def find_labels(root: Path) -> list[Path]:
                 f"{path.parent}: these are images, not labels; name a folder of labels, such as "
                 f"{path.parent.parent / 'labels'}."
             )
-    names = {path.with_suffix("") for path in found}
-    if len(names) < len(found):
-        twice = next(b for a, b in pairwise(found) if a.with_suffix("") == b.with_suffix(""))
-        raise DataError(f"{twice}: another label here has the same name and another suffix; rename one.")
     return found
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from metastructure.data.files import IMAGE_SUFFIXES
 from metastructure.data.label_format import find_labels, read_label_file
+from metastructure.data.masks import SAY_HOW_MANY, check_no_masks
 from metastructure.errors import DataError
 from metastructure.label import IGNORE, MAX_CLASSES
 
@@ -103,6 +104,11 @@ def scan_labels(
     if num_classes is None:
         _refuse_images(found)
     return found
+
+
+def count_label_files(folder: Path) -> int:
+    """Return how many files `scan_labels` reads, which raises the same errors; no pixel is read."""
+    return len(find_labels(_find_part(Path(folder), "labels")))
 
 
 def match_labels(labels: LabelSet, clean: LabelSet) -> LabelSet:
@@ -197,16 +203,10 @@ def _find_part(folder: Path, part: str) -> Path:
 
 
 def _refuse_images(labels: LabelSet) -> None:
-    held = labels.counts.sum(axis=0) > 0
-    if held[0] and held[IGNORE] and not held[1:MAX_CLASSES].any():
-        raise DataError(
-            f"{labels.folder}: the labels hold 0 and 255 only, and 255 means IGNORE. If it marks objects, write them "
-            "as 1; if not, say how many classes there are."
-        )
+    check_no_masks(map(np.flatnonzero, labels.counts), str(labels.folder), SAY_HOW_MANY)
     if labels.count_classes() > MOST_CLASSES_COUNTED:
-        klass = int(np.flatnonzero(held[:MAX_CLASSES]).max())
+        klass = labels.count_classes() - 1
         path = labels.entries[int(np.flatnonzero(labels.counts[:, klass])[0])].path
         raise DataError(
-            f"{path}: this file holds the value {klass}; is it an image? If these are classes, say how many classes "
-            "there are."
+            f"{path}: this file holds the value {klass}; is it an image? If these are classes, {SAY_HOW_MANY}."
         )

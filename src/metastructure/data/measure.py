@@ -17,6 +17,7 @@ from metastructure.data.label_set import (
     Label,
     LabelEntry,
     LabelSet,
+    count_label_files,
     describe_shape,
     match_images,
     match_labels,
@@ -122,9 +123,10 @@ def measure_labels(
         raise ConfigError(f"The number of classes must lie in 2..{MAX_CLASSES}; got {num_classes}.")
     if seed < 0:
         raise ConfigError(f"seed must be at least 0; got {seed}.")
-    reading = _Reading(on_item, sides=1 if against is None else 2)
-    noisy = scan_labels(Path(labels), num_classes, reading.on_label)
-    clean = None if against is None else match_labels(noisy, scan_labels(Path(against), num_classes, reading.on_label))
+    sides = [Path(side) for side in (labels, against) if side is not None]
+    progress = _Progress(on_item, [count_label_files(side) for side in sides])
+    noisy, *others = [scan_labels(side, num_classes, progress.on_label) for side in sides]
+    clean = match_labels(noisy, others[0]) if others else None
     C = num_classes or max(side.count_classes() for side in (noisy, clean) if side is not None)
     widths = _choose_half_widths(noisy, half_widths_px)
     examples = _choose_examples(noisy, clean, images)
@@ -132,7 +134,7 @@ def measure_labels(
     windows, sample = draw_sample(noisy)
     middle = widths[(len(widths) - 1) // 2]
     in_memory = pick_evenly(len(noisy), max(1, PIXELS_AT_ONCE // max(height * width for height, width in noisy.shapes)))
-    step = reading.start(len(noisy) * (1 if clean is None else 2) + len(in_memory) + NUM_SIMULATIONS + 1)
+    step = progress.start(_count_steps(len(noisy), len(sides), len(in_memory)))
 
     densities, k, tables = _go_through(noisy, clean, widths, radii, C, step)
     tests = compare_with_chance(windows, radii, C, seed, step)
@@ -169,7 +171,7 @@ def measure_labels(
         sample=sample,
         comparison=None if clean is None else _compare(noisy, clean, tables, widths, C, seed, step),
         examples=examples,
-        notes=tuple(_write_notes(noisy, clean, C, len(in_memory))),
+        notes=tuple(_write_notes(noisy, clean, len(others[0]) if others else 0, C, len(in_memory))),
     )
 
 
@@ -331,7 +333,9 @@ def _check_image(image: Path, entry: LabelEntry, shape: tuple[int, int]) -> None
         )
 
 
-def _write_notes(noisy: LabelSet, clean: LabelSet | None, num_classes: int, num_in_memory: int) -> Iterator[str]:
+def _write_notes(
+    noisy: LabelSet, clean: LabelSet | None, num_clean: int, num_classes: int, num_in_memory: int
+) -> Iterator[str]:
     if not noisy.counts[:, :IGNORE].any():
         yield "Every pixel of every label is IGNORE: nothing can be measured."
     empty = int((noisy.counts[:, :IGNORE].sum(axis=1) == 0).sum())
@@ -340,6 +344,11 @@ def _write_notes(noisy: LabelSet, clean: LabelSet | None, num_classes: int, num_
     absent = [str(k) for k in range(num_classes) if not noisy.counts[:, k].any()]
     if absent and len(absent) < num_classes:
         yield f"No label holds class {', '.join(absent)}; their values are NaN."
+    if num_clean > len(noisy):
+        yield (
+            f"{num_clean - len(noisy)} of the {num_clean} clean labels have no counterpart among the {len(noisy)} "
+            "labels measured and are left out."
+        )
     if clean is not None and noisy.count_classes() != clean.count_classes():
         yield (
             f"The labels hold classes up to {noisy.count_classes() - 1}, the clean ones up to "
@@ -349,26 +358,32 @@ def _write_notes(noisy: LabelSet, clean: LabelSet | None, num_classes: int, num_
         yield f"The surviving classes were counted in {num_in_memory} evenly spaced labels, to fit in memory."
 
 
-class _Reading:
-    """Turns the passes over the labels into one growing count for `on_item`."""
+def _count_steps(num_labels: int, num_sides: int, num_in_memory: int) -> int:
+    """Return how often a step is counted after the first reading."""
+    return num_labels * num_sides + num_in_memory + NUM_SIMULATIONS + 1
 
-    def __init__(self, on_item: Callable[[int, int], None] | None, sides: int) -> None:
+
+class _Progress:
+    """Turns the passes over the labels into one count for `on_item` that grows to a total known from the start.
+
+    It is taken that a file is one label and that all fit in memory; otherwise the total is mended once, after the
+    first reading.
+    """
+
+    def __init__(self, on_item: Callable[[int, int], None] | None, num_files: Sequence[int]) -> None:
         self.on_item = on_item or (lambda done, total: None)
-        self.sides = sides
         self.done = 0
-        self.total = 0
+        self.total = sum(num_files) + _count_steps(num_files[0], len(num_files), num_files[0])
 
     def on_label(self, done: int, total: int) -> None:
-        """Count a file of the first reading; how much follows is not known yet."""
-        self.done += 1
-        self.on_item(self.done, max(self.total, 2 * self.sides * total))
+        """Count a file of the first reading."""
+        self._count()
 
     def start(self, num_steps: int) -> Step:
         """Return what is to be called at each of the steps that follow."""
         self.total = self.done + num_steps
+        return self._count
 
-        def step() -> None:
-            self.done += 1
-            self.on_item(self.done, self.total)
-
-        return step
+    def _count(self) -> None:
+        self.done += 1
+        self.on_item(self.done, self.total)

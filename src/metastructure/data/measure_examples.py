@@ -67,9 +67,19 @@ def choose_maps(measurement: Measurement) -> list[tuple[int, int]]:
 
 def rank_classes(measurement: Measurement) -> list[int]:
     """Return the classes that occur, most common first, without the most common of all if there is another."""
-    present = [one for one in measurement.classes if one.share > 0]
-    ranked = [one.klass for one in sorted(present, key=lambda one: -one.share)]
+    ranked = _rank(measurement)
     return ranked[1:] or ranked
+
+
+def find_left_out(measurement: Measurement) -> int | None:
+    """Return the most common class, which `rank_classes` leaves out, or None if it is the only one or there is none."""
+    ranked = _rank(measurement)
+    return ranked[0] if len(ranked) > 1 else None
+
+
+def _rank(measurement: Measurement) -> list[int]:
+    present = [one for one in measurement.classes if one.share > 0]
+    return [one.klass for one in sorted(present, key=lambda one: -one.share)]
 
 
 def _load(example: ExampleFiles, choices: list[tuple[int, int]]) -> MeasuredExample:

@@ -176,11 +176,11 @@ def _windows(
     for scale in moved.scales:
         (case,) = check_lemma_2([(str(noises.weak), flipped, transition)], scale.half_width_px)
         weakest = case.rank - 2  # densities sum to 1: one dimension less than classes
-        found = case.signal_to_noise
+        found, edges = case.signal_to_noise, case.edges
         yield WindowCase(
             half_width_px=scale.half_width_px,
             signal_to_noise=found[weakest] if weakest < len(found) else float("nan"),
-            edge=case.edge,
+            edge=edges[weakest] if weakest < len(edges) else case.edge,
             dilated=scale.corrected,
         )
         tick()

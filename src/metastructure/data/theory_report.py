@@ -58,7 +58,7 @@ class WindowCase(_Result):
     signal_to_noise : float
         The weakest signal that flips at half the singular rate leave, as a multiple of the sampling error; measured.
     edge : float
-        What noise alone reaches once in a hundred times.
+        What noise alone reaches once in a hundred times in the direction of that signal.
     dilated : Estimate
         Corrected similarity of dilated labels.
     """

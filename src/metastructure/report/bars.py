@@ -1,10 +1,11 @@
 """A bar plot of scores with intervals, as inline SVG."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from metastructure.report.charts import to_svg
 
 FAMILIES = {
     "clean": ("clean label", "#000000"),
@@ -33,7 +34,6 @@ def describe_value(value: float) -> str:
 
 def draw_bars(bars: Sequence[Bar], axis_title: str) -> str:
     """Return an SVG with one horizontal bar each, coloured by family, the first one's score as a dashed line."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
@@ -62,8 +62,4 @@ def draw_bars(bars: Sequence[Bar], axis_title: str) -> str:
         frameon=False,
         fontsize=8,
     )
-    buffer = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "metastructure"}):
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    return to_svg(figure)

@@ -6,11 +6,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from metastructure.data.files import write_text
-from metastructure.data.measure_examples import MeasuredExample, choose_maps, load_examples, rank_classes
+from metastructure.data.measure_examples import MeasuredExample, choose_maps, find_left_out, load_examples, rank_classes
 from metastructure.data.measurement import ClassMeasure, Comparison, Measurement
-from metastructure.data.strict_json import to_json
 from metastructure.report.charts import Curve, Series, draw_curves, draw_series
+from metastructure.report.html import render_html
 from metastructure.report.measure_text import (
     ABSENT,
     class_table,
@@ -22,6 +21,7 @@ from metastructure.report.measure_text import (
     similarity_table,
 )
 from metastructure.report.pictures import encode_png, show_image, show_label
+from metastructure.report.result_folder import write_result
 from metastructure.report.shares import class_colour, show_share, to_hex
 
 Pixel = TypeVar("Pixel", bound=np.generic)
@@ -34,15 +34,13 @@ SHOWN_SIDE_PX = 384
 LUMA, MIDDLE_GREY = np.array([0.299, 0.587, 0.114]), 140
 """Brightness of red, green and blue as the eye weighs them (ITU-R BT.601), and where ink turns from white to black."""
 
-JSON_NAME, PAGE_NAME = "measurement.json", "index.html"
+JSON_NAME = "measurement.json"
 
 
 def write_measurement(measurement: Measurement, out: Path, command: str = "") -> Path:
-    """Write ``measurement.json`` and ``index.html`` into a folder and return the path of the page."""
+    """Write ``measurement.json`` and ``index.html`` into a new or empty folder and return the path of the page."""
     html = render_measurement(measurement, load_examples(measurement), command)
-    write_text(out / JSON_NAME, to_json(measurement) + "\n")
-    write_text(out / PAGE_NAME, html)
-    return out / PAGE_NAME
+    return write_result(out, JSON_NAME, measurement, html)
 
 
 def render_measurement(measurement: Measurement, examples: list[MeasuredExample], command: str = "") -> str:
@@ -56,28 +54,23 @@ def render_measurement(measurement: Measurement, examples: list[MeasuredExample]
     command : str
         The command that made it, shown on the page.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("metastructure.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    shown = [measurement.classes[klass] for klass in rank_classes(measurement)[:MOST_CURVES]]
+    ranked = rank_classes(measurement)
+    shown = [measurement.classes[klass] for klass in ranked[:MOST_CURVES]]
     curves = [_make_curve(one, measurement) for one in shown if not np.isnan(one.test.l_minus_r).all()]
     header, *rows = class_table(measurement)
     comparison = measurement.comparison
-    return environment.get_template("measure.html.j2").render(
+    return render_html(
+        "measure.html.j2",
         m=measurement,
         size=describe_size(measurement),
         sample=describe_sample(measurement),
         surviving=describe_surviving(measurement),
         header=header,
         rows=[(class_colour(int(row[0]), measurement.num_classes), row) for row in rows],
-        num_hidden=len(rank_classes(measurement)) - len(shown),
+        left_out=find_left_out(measurement),
+        num_hidden=len(ranked) - len(shown),
         curves=Markup(_draw_curves(curves)) if curves else "",
         curves_text="; ".join(curve.title for curve in curves),
         comparison=comparison and _describe_comparison(measurement, comparison),

@@ -14,6 +14,7 @@ from metastructure.data.files import write_text
 from metastructure.label import LabelArray
 from metastructure.report.bars import Bar, describe_value, draw_bars
 from metastructure.report.charts import to_svg
+from metastructure.report.html import render_html
 from metastructure.report.learning import Learning, draw_learning
 from metastructure.report.pictures import encode_png, show_image, show_label, show_prediction
 
@@ -97,16 +98,8 @@ def write_page(page: Page, path: Path) -> None:
 
 def render_page(page: Page) -> str:
     """Return the page as HTML; every text in it is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("metastructure.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sections = [
         {
             "title": section.title,
@@ -119,7 +112,7 @@ def render_page(page: Page) -> str:
         }
         for section in page.sections
     ]
-    return environment.get_template("study.html.j2").render(page=page, sections=sections)
+    return render_html("study.html.j2", page=page, sections=sections)
 
 
 def _describe_learning(panel: Learning) -> str:

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from metastructure.data.files import write_text
-from metastructure.data.strict_json import to_json
 from metastructure.data.theory_report import Statement, TheoryReport
 from metastructure.report.charts import to_svg
+from metastructure.report.html import render_html
+from metastructure.report.result_folder import write_result
 from metastructure.report.theory_figures import draw_theory
 from metastructure.report.theory_text import describe_labels, noise_table
 
-JSON_NAME, PAGE_NAME = "theory.json", "index.html"
+JSON_NAME = "theory.json"
 
 FIGURES = {
     "Lemma 1": "lemma-1",
@@ -24,11 +24,8 @@ FIGURES = {
 
 
 def write_theory(report: TheoryReport, out: Path, command: str = "") -> Path:
-    """Write ``theory.json`` and ``index.html`` into a folder and return the path of the page."""
-    html = render_theory(report, command)
-    write_text(out / JSON_NAME, to_json(report) + "\n")
-    write_text(out / PAGE_NAME, html)
-    return out / PAGE_NAME
+    """Write ``theory.json`` and ``index.html`` into a new or empty folder and return the path of the page."""
+    return write_result(out, JSON_NAME, report, render_theory(report, command))
 
 
 def render_theory(report: TheoryReport, command: str = "") -> str:
@@ -40,19 +37,12 @@ def render_theory(report: TheoryReport, command: str = "") -> str:
     command : str
         The command that made it, shown on the page.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("metastructure.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     figures = draw_theory(report)
     header, *rows = noise_table(report)
-    return environment.get_template("theory.html.j2").render(
+    return render_html(
+        "theory.html.j2",
         report=report,
         described=describe_labels(report),
         sections=[

@@ -1,6 +1,6 @@
 """Claims of a study in one line each: ``sample:0.1 ~ clean``, ``flip:0.45 [density] > flip:0.45 [plain]``.
 
-A claim is ``SIDE ~ SIDE`` (equal within the study's margin), ``SIDE < SIDE`` or ``SIDE > SIDE``. A side is a noise in
+A claim is ``SIDE RELATION SIDE`` with one of RELATIONS. A side is a noise in
 any spelling that `metastructure.noise` reads, and after it, if wanted, a recipe in brackets. Noises hold none of
 ``~<>`` outside brackets, and a bracket within a noise follows ``:``, ``=``, ``,``, ``+`` or another bracket: both are
 unambiguous.
@@ -15,7 +15,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from metastructure.errors import ConfigError
 from metastructure.noise import parse_noise
 
+RELATIONS = {"~": "equal within the margin", "<": "left below right", ">": "left above right"}
+"""Every relation and what it says of the scores."""
+
+_KNOWN = ", ".join(f"{sign} {meaning}" for sign, meaning in RELATIONS.items())
 _OPENING, _CLOSING = "([{", ")]}"
+_SIGNS = re.compile(r"[~<>=!≤≥≠≈](?:\s*[~<>=!≤≥≠≈])*")
 _RECIPE = re.compile(r"(?<=[^\s:=,+(])\s*\[([^\[\]]*)\]$")
 
 
@@ -72,13 +77,19 @@ def parse_claim(text: Any) -> Claim:
         raise ConfigError(f"a claim is a text such as 'sample:0.1 ~ clean'; got {type(text).__name__} {text!r}.")
     places = _find_relations(text)
     if not places:
-        raise ConfigError(f"claim {text!r}: one of ~ < > is missing between two noises.")
+        raise ConfigError(f"claim {text!r}: one of ~ < > is missing between two noises ({_KNOWN}).")
+    for start, end in places:
+        if text[start:end] not in RELATIONS:
+            raise ConfigError(
+                f"claim {text!r}, column {start + 1}: unknown relation {text[start:end]!r}; there are {_KNOWN}."
+            )
     if len(places) > 1:
-        raise ConfigError(f"claim {text!r}, column {places[1] + 1}: a second {text[places[1]]!r}; write two claims.")
-    place = places[0]
-    relation = text[place]
-    left = _parse_side(text, 0, place, f"before {relation!r}")
-    right = _parse_side(text, place + 1, len(text), f"after {relation!r}")
+        place = places[1][0]
+        raise ConfigError(f"claim {text!r}, column {place + 1}: a second {text[place]!r}; write two claims.")
+    start, end = places[0]
+    relation = text[start:end]
+    left = _parse_side(text, 0, start, f"before {relation!r}")
+    right = _parse_side(text, end, len(text), f"after {relation!r}")
     if (left.recipe is None) != (right.recipe is None):
         raise ConfigError(f"claim {text!r}: name a recipe in brackets on both sides or on neither.")
     if left == right:
@@ -107,12 +118,14 @@ ClaimText = Annotated[str, BeforeValidator(_canonical_claim)]
 """A claim in its canonical text."""
 
 
-def _find_relations(text: str) -> list[int]:
-    depth, places = 0, []
-    for index, character in enumerate(text):
-        depth += (character in _OPENING) - (character in _CLOSING)
-        if character in "~<>" and depth == 0:
-            places.append(index)
+def _find_relations(text: str) -> list[tuple[int, int]]:
+    """Return where signs stand outside brackets that are, or look like, a relation; a lone = belongs to a noise."""
+    places = []
+    for found in _SIGNS.finditer(text):
+        before = text[: found.start()]
+        depth = sum(before.count(sign) for sign in _OPENING) - sum(before.count(sign) for sign in _CLOSING)
+        if found[0] != "=" and depth == 0:
+            places.append(found.span())
     return places
 
 

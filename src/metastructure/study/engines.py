@@ -53,11 +53,13 @@ class SerialEngine(Engine):
         failures: list[RunError] = []
         for run in runs:
             progress.run_started(run)
+            store.forget_failure(run)
             try:
                 on_epoch = functools.partial(progress.epoch_done, run)
                 record = execute_run(run, datasets[run.data_name], store, self.machine, on_epoch)
             except RunError as error:
                 failures.append(error)
+                store.note_failure(run, error)
                 progress.run_failed(run, error)
                 continue
             progress.run_done(run, record)

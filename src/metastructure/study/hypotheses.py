@@ -37,7 +37,9 @@ CLAIM_COLUMNS = {
     "difference": "left minus right, in points",
     "low": "lower end of its 90 % interval: a bound with 95 % confidence, not adjusted",
     "high": "upper end, likewise",
-    "p": "p-value of the claim, not adjusted",
+    "p_above": "for ~: p-value of 'the difference is above -margin' alone, not adjusted",
+    "p_below": "for ~: p-value of 'the difference is below +margin' alone, not adjusted",
+    "p": "p-value of the claim, not adjusted; for ~ the larger of the two above",
     "p_adjusted": "the same, adjusted for all claims of the study on this score (Holm)",
     "p_opposite": "p-value of the claim's opposite, adjusted likewise",
     "verdict": "supported, refuted, undecided, or not run where runs are missing",
@@ -157,6 +159,7 @@ def _test(claim: Claim, found: Difference | None, margin: float) -> dict[str, An
         "<": lambda: (found.p_below(), found.p_above()),
         ">": lambda: (found.p_above(), found.p_below()),
     }[claim.relation]()
+    sides = {"p_above": found.p_above(-margin), "p_below": found.p_below(margin)} if claim.relation == "~" else {}
     interval = found.interval(1 - 2 * LEVEL)
     return {
         "seeds": found.num_seeds,
@@ -164,6 +167,7 @@ def _test(claim: Claim, found: Difference | None, margin: float) -> dict[str, An
         "difference": interval.value,
         "low": interval.low,
         "high": interval.high,
+        **sides,
         "p": p,
         "p_opposite": p_opposite,
     }

@@ -9,6 +9,7 @@ from metastructure.errors import RunError
 from metastructure.noise import parse_noise
 from metastructure.report import Bar, Example, Page, Section, write_page
 from metastructure.study.claims_text import describe_tests, format_claims
+from metastructure.study.counts import count
 from metastructure.study.hypotheses import check_claims
 from metastructure.study.learning import make_learning
 from metastructure.study.record import RunRecord
@@ -44,14 +45,14 @@ def write_study_page(study: StudySpec, store: Store, path: Path, command: str = 
     num_runs = sum(1 for _ in study.runs())
     notes = ["Scores in points (0-100) on clean test labels. " + _explain_score(table)]
     if len(records) < num_runs:
-        notes.insert(0, f"{len(records)} of {num_runs} runs are done; the others are missing from this page.")
+        notes.insert(0, f"Only {len(records)} of {count(num_runs, 'run')} done; the others are missing from this page.")
     claims = check_claims(study, records)
     page = Page(
         title=study.name,
         description=study.description,
         header=header,
         rows=rows,
-        sections=_make_sections(records, table, store),
+        sections=_make_sections(study, records, table, store),
         facts=_collect_facts(study, records, command),
         notes=notes,
         claims=[] if claims.empty else format_claims(claims),
@@ -93,7 +94,7 @@ def _explain_score(table: pd.DataFrame) -> str:
     )
 
 
-def _make_sections(records: Sequence[RunRecord], table: pd.DataFrame, store: Store) -> list[Section]:
+def _make_sections(study: StudySpec, records: Sequence[RunRecord], table: pd.DataFrame, store: Store) -> list[Section]:
     sections = []
     for (data, network, recipe), rows in table.groupby(["data", "network", "recipe"], sort=False):
         key = (data, network, recipe)
@@ -106,7 +107,7 @@ def _make_sections(records: Sequence[RunRecord], table: pd.DataFrame, store: Sto
         metric = METRIC_NAMES[rows["metric"].iloc[0]]
         sections.append(
             Section(
-                title=f"{data}, {network}" + (f", {recipe}" if table["recipe"].nunique() > 1 else ""),
+                title=f"{data}, {network}" + (f", {recipe}" if len(study.recipes) > 1 else ""),
                 axis_title=f"test {metric} in points (line: 95 % interval)",
                 bars=bars,
                 examples=_make_examples(members, store),
@@ -146,13 +147,15 @@ def _collect_facts(study: StudySpec, records: Sequence[RunRecord], command: str)
         return ", ".join(dict.fromkeys(values))
 
     facts = {"command": command} if command else {}
-    facts["runs"] = f"{len(records)} (seeds {distinct([str(r.spec.seed) for r in records])})"
+    seeds = dict.fromkeys(str(r.spec.seed) for r in records)
+    facts["runs"] = f"{len(records)} ({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)})"
     facts["training"] = ", ".join(f"{name} {value}" for name, value in study.training.model_dump().items())
     for name, changes in study.recipes.items():
-        if changes:
-            facts[f"recipe {name}"] = ", ".join(f"{key} {value}" for key, value in changes.items())
+        if len(study.recipes) > 1 or changes:
+            text = ", ".join(f"{key} {value}" for key, value in changes.items())
+            facts[f"recipe {name}"] = text or "nothing changed"
     facts["network parameters"] = distinct([f"{r.spec.network.title} {r.num_parameters:,}" for r in records])
-    facts["machine"] = distinct([f"{r.device}, {r.threads} threads" for r in records])
+    facts["machine"] = distinct([f"{r.device}, {count(r.threads, 'thread')}" for r in records])
     facts["versions"] = distinct([" ".join(f"{k} {v}" for k, v in r.versions.items()) for r in records])
     facts["computing time"] = f"{sum(r.seconds for r in records) / 60:.1f} min"
     facts["finished"] = max(r.finished for r in records)

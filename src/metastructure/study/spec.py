@@ -6,7 +6,7 @@ A run's identity is the hash of all that its result depends on; device, threads 
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,8 +17,9 @@ from metastructure.data.synthetic import KINDS
 from metastructure.errors import ConfigError
 from metastructure.networks.spec import DEFAULT_NETWORK, NetworkSpec
 from metastructure.noise import parse_noise
-from metastructure.study.claims import ClaimText, check_held
+from metastructure.study.claims import ClaimText, check_held, parse_claim
 from metastructure.training.settings import TrainingSettings
+from metastructure.training.validation import describe_validation_error
 
 IDENTITY_FORMAT = 1
 """Raised when the meaning of a spec changes (the default of a field, say), so that old records are not taken for new.
@@ -35,12 +36,15 @@ class GenerateSpec(BaseModel):
     Parameters
     ----------
     kind : str
-        A key of KINDS.
+        What is drawn, a key of KINDS: ``er``, ``mito``, ``nuc`` or ``street``.
     train, val, test : int
         Images a split.
     height, width : int
+        Of each image, in pixels.
     bit_depth : 8 or 16
+        Of each image.
     seed : int
+        Another seed draws other images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,6 +74,7 @@ class DataSpec(BaseModel):
         With ``train|val|test / images|labels``; relative to the study file. Not part of a run's identity: the
         data set's name in the study is, and the record keeps a fingerprint of the content.
     generate : GenerateSpec, optional
+        Settings of a generated data set, instead of a folder.
     num_classes : int, optional
         C; without it, what the training labels hold.
     """
@@ -108,9 +113,32 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 PLAIN = "plain"
 """The recipe of a study that names none."""
 
+DEFAULT_MARGIN = 1.0
+"""In points."""
+
 
 def _as_list(value: Any) -> Any:
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        got = "nothing" if value is None else repr(value)
+        raise ValueError(f"write a list, in brackets or with one item a line; got {got}")
     return [value] if isinstance(value, str) else value
+
+
+def _check_changes(value: Any) -> Any:
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError(
+            "write what each recipe changes, such as {plain: {}, long: {epochs: 50}}, or leave the key out; "
+            f"got {'nothing' if value is None else repr(value)}"
+        )
+    for name, changes in value.items():
+        if not isinstance(changes, Mapping):
+            got = "nothing" if changes is None else repr(changes)
+            raise ValueError(f"recipe {name!r} is a mapping of settings, {{}} if it changes nothing; got {got}")
+    return value
+
+
+List = BeforeValidator(_as_list)
+"""Of a key that holds a list, or one text."""
 
 
 class RunSpec(BaseModel):
@@ -141,8 +169,7 @@ class RunSpec(BaseModel):
     @property
     def title(self) -> str:
         """What people call the run."""
-        recipe = "" if self.recipe == PLAIN else f" · {self.recipe}"
-        return f"{self.data_name} · {self.noise} · {self.network.title}{recipe} · seed {self.seed}"
+        return f"{self.data_name} · {self.noise} · {self.network.title} · {self.recipe} · seed {self.seed}"
 
 
 class StudySpec(BaseModel):
@@ -155,23 +182,27 @@ class StudySpec(BaseModel):
     description : str
         One sentence for the report.
     data : mapping from name to DataSpec
+        Each in turn; its name is part of its runs' identity.
     noises : list of noise specs
         In the order of the tables. Differences are taken to ``clean`` where it is among them.
     networks : list of NetworkSpec
+        Each in turn.
     training : TrainingSettings
+        How every network is trained.
     recipes : mapping from name to settings
         Ways of training to be compared, each as what it changes in `training`. Without it one, `plain`, that changes
         nothing.
     seeds : list of int
+        One run each of every combination; of the noise, the start of the network and the order of the batches.
     draw : "fixed" or "online"
         One noisy label an image, as published, or a new one each epoch.
     dynamics : bool
         Whether each run keeps how its training predictions agree with the labels, epoch by epoch.
     claims : list of text
-        What the study is to show, such as ``sample:0.1 ~ clean`` (see `metastructure.study.claims`), said before it
-        runs; tested on its records, and no part of a run's identity.
+        What the study is to show, such as ``sample:0.1 ~ clean`` (`metastructure.study.claims`), said before it runs;
+        tested on its records, and no part of a run's identity.
     margin : float
-        Scores closer than this, in points, are equal in a claim with ``~``.
+        Scores closer than this, in points, are equal in a claim with ``~``; refused where there is none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -179,15 +210,15 @@ class StudySpec(BaseModel):
     name: Name
     description: str = ""
     data: Annotated[dict[Name, DataSpec], Field(min_length=1)]
-    noises: Annotated[tuple[NoiseText, ...], Field(min_length=1), BeforeValidator(_as_list)]
-    networks: Annotated[tuple[NetworkSpec, ...], Field(min_length=1)] = (NetworkSpec(name=DEFAULT_NETWORK),)
+    noises: Annotated[tuple[NoiseText, ...], Field(min_length=1), List]
+    networks: Annotated[tuple[NetworkSpec, ...], Field(min_length=1), List] = (NetworkSpec(name=DEFAULT_NETWORK),)
     training: TrainingSettings = TrainingSettings()
-    recipes: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = {PLAIN: {}}
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    recipes: Annotated[dict[Name, dict[str, Any]], BeforeValidator(_check_changes)] = {PLAIN: {}}
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), List] = (0,)
     draw: Draw = "fixed"
     dynamics: bool = False
-    claims: Annotated[tuple[ClaimText, ...], BeforeValidator(_as_list)] = ()
-    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    claims: Annotated[tuple[ClaimText, ...], List] = ()
+    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] = DEFAULT_MARGIN
 
     @model_validator(mode="after")
     def _check_repeats(self) -> "StudySpec":
@@ -201,20 +232,23 @@ class StudySpec(BaseModel):
 
     @model_validator(mode="after")
     def _check_recipes(self) -> "StudySpec":
-        for name, changes in self.recipes.items():
+        for name in self.recipes:
             try:
                 self.settings(name)
             except ValidationError as error:
                 problem = describe_validation_error(error, TrainingSettings)
                 raise ValueError(f"recipe {name!r}: {problem.rstrip('.')}") from None
-            if any(changes == other for known, other in self.recipes.items() if known != name):
-                raise ValueError(f"recipe {name!r} is the same as another one")
+        for first, second in itertools.combinations(self.recipes, 2):
+            if self.settings(first) == self.settings(second):
+                raise ValueError(f"recipes {first!r} and {second!r} train with the same settings; keep one of them")
         return self
 
     @model_validator(mode="after")
     def _check_claims(self) -> "StudySpec":
         for text in self.claims:
             check_held(text, self.noises, self.recipes)
+        if self.margin != DEFAULT_MARGIN and not any(parse_claim(text).relation == "~" for text in self.claims):
+            raise ValueError("margin says when claims with ~ hold and the study has none; add one or leave margin out")
         return self
 
     def settings(self, recipe: str) -> TrainingSettings:
@@ -270,31 +304,3 @@ def load_study(path: Path | str) -> StudySpec:
         for name, spec in study.data.items()
     }
     return study.model_copy(update={"data": data})
-
-
-def describe_validation_error(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return the first problem in one line: where, what, and for an unknown key the known ones."""
-    first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        parent = _find_model(model, first["loc"][:-1])
-        known = f"; known keys: {', '.join(parent.model_fields)}" if parent else ""
-        return f"unknown key '{where}'{known}."
-    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{where + ': ' if where else ''}{reason[:1].lower() + reason[1:]}."
-
-
-def _find_model(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """Return the model that the keys at `location` belong to, following the annotations."""
-    found: type[BaseModel] | None = model
-    for part in location:
-        if isinstance(part, str) and found is not None and part in found.model_fields:
-            inner = _models_in(found.model_fields[part].annotation)
-            found = inner[0] if inner else None
-    return found
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]

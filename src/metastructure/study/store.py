@@ -2,7 +2,7 @@
 
 ``STORE/study.json`` is the spec it was last run with, ``data.json`` the fingerprints of its data sets;
 ``STORE/runs/IDENTITY/`` holds ``checkpoint.pt`` while a run is under way, ``record.json`` and ``samples.npz`` when it
-is done. A run is done when its record exists.
+is done, and ``failed.txt`` what went wrong if its last try failed. A run is done when its record exists.
 """
 
 import json
@@ -45,6 +45,22 @@ class Store:
     def is_done(self, run: RunSpec) -> bool:
         """Return whether the run has a record."""
         return (self.folder(run) / "record.json").is_file()
+
+    def failure(self, run: RunSpec) -> str | None:
+        """Return what went wrong in the last try of the run, or None if it did not fail."""
+        path = self._failure_path(run)
+        return path.read_text(encoding="utf-8").removeprefix(f"{run.title}: ") if path.is_file() else None
+
+    def note_failure(self, run: RunSpec, error: RunError) -> None:
+        """Keep what went wrong, until the run is tried again."""
+        write_text(self._failure_path(run), str(error))
+
+    def forget_failure(self, run: RunSpec) -> None:
+        """Remove what `note_failure` kept, if anything."""
+        self._failure_path(run).unlink(missing_ok=True)
+
+    def _failure_path(self, run: RunSpec) -> Path:
+        return self.folder(run) / "failed.txt"
 
     def load(self, run: RunSpec) -> RunRecord:
         """Return the record of a finished run.
@@ -91,6 +107,7 @@ class Store:
             np.savez_compressed(temporary, allow_pickle=False, **samples)
         write_text(folder / "record.json", record.model_dump_json(indent=None))
         self.checkpoint(record.spec).unlink(missing_ok=True)
+        self.forget_failure(record.spec)
 
     def load_samples(self, run: RunSpec) -> Samples:
         """Return the sample images of a finished run; empty if they were not kept."""

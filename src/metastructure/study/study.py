@@ -6,6 +6,7 @@ from metastructure.data.folder import Dataset
 from metastructure.errors import ConfigError, RunError
 from metastructure.networks import build_network
 from metastructure.noise import parse_noise
+from metastructure.study.counts import count
 from metastructure.study.engines import Engine
 from metastructure.study.progress import Progress
 from metastructure.study.record import RunRecord
@@ -16,24 +17,27 @@ from metastructure.study.store import Store
 
 @dataclass(frozen=True)
 class Status:
-    """How far a study is."""
+    """How far a study is: each of its runs in one of these."""
 
     done: tuple[RunSpec, ...]
+    failed: tuple[RunSpec, ...]
     started: tuple[RunSpec, ...]
     missing: tuple[RunSpec, ...]
 
 
 def get_status(study: StudySpec, store: Store) -> Status:
-    """Return which runs are done, which have a checkpoint to go on from, and which are not begun."""
-    done, started, missing = [], [], []
+    """Return which runs are done, which failed when last tried, which can go on, and which are not begun."""
+    done, failed, started, missing = [], [], [], []
     for run in study.runs():
         if store.is_done(run):
             done.append(run)
+        elif store.failure(run) is not None:
+            failed.append(run)
         elif store.checkpoint(run).is_file():
             started.append(run)
         else:
             missing.append(run)
-    return Status(tuple(done), tuple(started), tuple(missing))
+    return Status(tuple(done), tuple(failed), tuple(started), tuple(missing))
 
 
 def run_study(study: StudySpec, store: Store, engine: Engine, progress: Progress | None = None) -> list[RunRecord]:
@@ -56,7 +60,7 @@ def run_study(study: StudySpec, store: Store, engine: Engine, progress: Progress
     todo = [run for run in study.runs() if not store.is_done(run)]
     failures = engine.execute(todo, datasets, store, progress or Progress()) if todo else []
     if failures:
-        raise RunError(f"{len(failures)} of {len(todo)} runs failed; the first: {failures[0]}")
+        raise RunError(f"{len(failures)} of {count(len(todo), 'run')} failed; the first: {failures[0]}")
     return store.load_done(study)
 
 

@@ -1,9 +1,8 @@
-"""Training and prediction: the loop, its batches, losses, checkpoints and tiled inference."""
+"""Training and prediction: the loop, its batches, losses, checkpoints and tiled inference.
 
-from metastructure.training.batches import PixelStore
-from metastructure.training.loop import History, train
-from metastructure.training.predict import predict_probabilities
-from metastructure.training.segmenter import Segmenter
-from metastructure.training.settings import Machine, TrainingSettings
+Names are loaded when they are first used, so that paths and settings are checked without waiting for torch.
+"""
 
-__all__ = ["History", "Machine", "PixelStore", "Segmenter", "TrainingSettings", "predict_probabilities", "train"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

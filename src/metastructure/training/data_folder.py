@@ -5,18 +5,17 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from metastructure.data.files import ImageArray
+from metastructure.data.files import ImageArray, load_label
 from metastructure.data.folder import Dataset, Split, find_items, load_dataset, load_pair
+from metastructure.data.masks import check_no_masks
 from metastructure.errors import ConfigError, DataError
 from metastructure.label import LabelArray
 from metastructure.metrics.scores import Scores
 from metastructure.noise import NoiseModel, NoiseSpec, corrupt, parse_noise
 from metastructure.training.model_file import read_header
+from metastructure.training.paths import check_training_paths, checkpoint_path, training_splits
 from metastructure.training.predict import TILE_PX
 from metastructure.training.segmenter import Segmenter
-
-CHECKPOINT_SUFFIX = ".checkpoint"
-"""The state of a training to ``model.pt`` is kept in ``model.pt.checkpoint`` until it is done."""
 
 
 def train_folder(
@@ -53,7 +52,7 @@ def train_folder(
     DataError
         If a file cannot be used, or `out` is something else.
     ConfigError
-        If the noise does not fit the labels.
+        If the noise does not fit the labels, or the class names do not fit the number of classes.
     RunError
         If the training diverges, or the checkpoint beside `out` belongs to another one.
 
@@ -62,11 +61,12 @@ def train_folder(
     The training is known by a hash of files, noise, network, settings and seed.
     """
     data, out = Path(data), Path(out)
-    if not out.name or out.is_dir():
-        raise DataError(f"{out}: this is a folder; name the model file to write, such as {out / 'model.pt'}.")
+    check_training_paths(data, out)
     model = parse_noise(noise)
-    splits = ("train", "val") if (data / "val").is_dir() else ("train",)
-    dataset = load_dataset(data, num_classes or len(segmenter.class_names) or None, splits, on_item)
+    num_names = len(segmenter.class_names)
+    if num_classes is not None and num_names not in (0, num_classes):
+        raise ConfigError(f"there are {num_names} class names for {num_classes} classes; give one name a class.")
+    dataset = load_dataset(data, num_classes or num_names or None, training_splits(data), on_item)
     identity = _identify(segmenter, dataset, model)
     if out.exists():
         if read_header(out).identity != identity:
@@ -76,7 +76,7 @@ def train_folder(
         return Segmenter.load(out, device=machine.device, threads=machine.threads, factory=factory)
     clean, val = dataset.splits["train"], dataset.splits.get("val", Split((), (), ()))
     labels = _corrupt(clean, model, segmenter.seed, dataset.num_classes)
-    checkpoint = out.with_name(out.name + CHECKPOINT_SUFFIX)
+    checkpoint = checkpoint_path(out)
     try:
         segmenter.fit(
             clean.images,
@@ -128,6 +128,7 @@ def evaluate_split(
         raise DataError(f"{folder}: name one of its splits, such as {folder / 'test'}.")
     items = find_items(folder.parent, folder.name)
     num_classes = segmenter.model.header.num_classes
+    check_no_masks((load_label(item.label, num_classes) for item in items), str(folder / "labels"))
 
     def pairs() -> Iterator[tuple[ImageArray, LabelArray]]:
         for done, item in enumerate(items):

@@ -23,6 +23,7 @@ from metastructure.data.files import atomic_path
 from metastructure.errors import ConfigError, DataError, RunError
 from metastructure.networks import NetworkSpec, build_network
 from metastructure.training.decode import Decoder, Probabilities
+from metastructure.training.paths import check_model_file
 from metastructure.training.settings import TrainingSettings
 from metastructure.transition import TransitionMatrix
 
@@ -166,8 +167,7 @@ def read_header(path: Path) -> ModelHeader:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise DataError(f"{path}: no such model file; make one with 'metastructure train'.")
+    check_model_file(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:

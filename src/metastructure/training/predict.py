@@ -13,6 +13,7 @@ from torch import nn
 
 from metastructure.data.files import ImageArray
 from metastructure.training.decode import Probabilities
+from metastructure.training.pairs import NOT_FINITE, is_finite
 from metastructure.training.tiling import Span, check_tile, plan_spans
 
 TILE_PX = 512
@@ -46,8 +47,18 @@ def predict_probabilities(
     ------
     (C, H, W) float32 array
         Sums to 1 over C; two classes from one logit.
+
+    Raises
+    ------
+    ValueError
+        If an image has another shape or dtype, or as `predict_strips`.
     """
-    for image in images:
+    for index, image in enumerate(images):
+        if image.ndim != 3 or image.dtype != np.float32:
+            raise ValueError(
+                f"image {index} must be (K, H, W) float32, as zscore gives it; "
+                f"got {image.dtype} of shape {image.shape}."
+            )
         shape = image.shape[1:]
         yield join_strips(predict_strips(network, _slice_reader(image), shape, fabric, tile_px), shape)
 
@@ -119,7 +130,7 @@ def zscore_reader(image: ImageArray) -> TileReader:
     """
     mean, deviation = _mean_and_deviation(image)
     if not np.isfinite(deviation):
-        raise ValueError("the image holds NaN or infinite values; replace them first.")
+        raise ValueError(f"the image {NOT_FINITE}")
 
     def read(rows: slice, columns: slice) -> npt.NDArray[np.float32]:
         pixels = np.asarray(image[rows, columns], dtype=np.float32)
@@ -134,6 +145,8 @@ def zscore_reader(image: ImageArray) -> TileReader:
 def _mean_and_deviation(image: ImageArray) -> tuple[float, float]:
     """Return both over all values, reading a few rows at a time; NaN or infinite where a value is."""
     parts = [image[top : top + STATISTICS_ROWS] for top in range(0, len(image), STATISTICS_ROWS)]
+    if not all(map(is_finite, parts)):
+        return np.nan, np.nan
     with np.errstate(invalid="ignore", over="ignore"):
         mean = sum(float(part.sum(dtype=np.float64)) for part in parts) / image.size
         squares = sum(float(((part.astype(np.float64) - mean) ** 2).sum()) for part in parts)

@@ -7,22 +7,31 @@ written for it. A file is done when model, image and output all still have those
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 import numpy.typing as npt
 import tifffile
 
 from metastructure._version import __version__
-from metastructure.data.evaluate import PROBABILITIES_SUFFIX
-from metastructure.data.files import IMAGE_SUFFIXES, TIFF_SUFFIXES, atomic_path, load_image, save_image
-from metastructure.errors import DataError
+from metastructure.data.files import atomic_path, load_image, save_image
+from metastructure.errors import DataError, RunError
 from metastructure.training.decode import Probabilities
+from metastructure.training.paths import (
+    JOURNAL_NAME,
+    check_file_targets,
+    check_out_folder,
+    find_images,
+    targets_in_folder,
+)
 from metastructure.training.predict import TILE_PX
 from metastructure.training.segmenter import Segmenter
+from metastructure.training.tiling import check_tile
+from metastructure.training.whole_image import Label
 
-JOURNAL_NAME = "predictions.jsonl"
+TOLD_FAILURES = 3
 
 
 class PredictedFiles(NamedTuple):
@@ -41,7 +50,7 @@ def predict_folder(
     tile_px: int = TILE_PX,
     on_item: Callable[[int, int], None] | None = None,
 ) -> PredictedFiles:
-    """Write the label of every image in a folder.
+    """Write the label of every image in a folder; one that cannot be used does not keep the others from theirs.
 
     Parameters
     ----------
@@ -62,32 +71,41 @@ def predict_folder(
     Raises
     ------
     DataError
-        With the file concerned.
+        If there are no images, or `out` is something else.
+    RunError
+        At the end, if some images cannot be used: how many, and of the first ones file and reason. The labels of the
+        others are written.
+    ValueError
+        If `tile_px` is no multiple of 32, or below 64.
     """
     images, out = Path(images), Path(out)
-    paths = _find_images(images)
-    _check_apart(images, out)
+    check_tile(tile_px)
+    paths = find_images(images)
+    check_out_folder(images, out)
     recipe = {"metastructure": __version__, "model": segmenter.model.fingerprint, "tile_px": tile_px}
     done = _load_done(out, recipe)
-    out.mkdir(parents=True, exist_ok=True)
-    predicted = 0
-    with (out / JOURNAL_NAME).open("w", encoding="utf-8") as journal:
-        journal.write(json.dumps(recipe) + "\n")
-        journal.writelines(json.dumps(record) + "\n" for record in done.values())
-        journal.flush()
+    predicted, failures = 0, list[str]()
+    with ExitStack() as stack:
+        journal: TextIO | None = None  # opened with the first label, so that a call without one leaves nothing behind
         for index, path in enumerate(paths, start=1):
             name = path.relative_to(images).as_posix()
-            targets = _targets(out / name, probabilities)
-            source = _hash(path)
-            record = done.get(name)
-            if record is None or not _is_done(record, source, out, targets):
-                _predict_file(segmenter, path, targets, tile_px)
-                written = {target.relative_to(out).as_posix(): _hash(target) for target in targets}
-                journal.write(json.dumps({"file": name, "sha256_in": source, "written": written}) + "\n")
-                journal.flush()
-                predicted += 1
+            targets = targets_in_folder(out / name, probabilities)
+            try:
+                source = _hash(path)
+                if not _is_done(done.get(name), source, out, targets):
+                    pixels = _predict(segmenter, path, probabilities, tile_px)
+                    journal = journal or stack.enter_context(_start_journal(out, recipe, done))
+                    _write(pixels, targets)
+                    written = {target.relative_to(out).as_posix(): _hash(target) for target in targets}
+                    journal.write(json.dumps({"file": name, "sha256_in": source, "written": written}) + "\n")
+                    journal.flush()
+                    predicted += 1
+            except DataError as error:
+                failures.append(str(error))
             if on_item is not None:
                 on_item(index, len(paths))
+    if failures:
+        raise RunError(_describe(failures, len(paths), out))
     return PredictedFiles(predicted, len(paths) - predicted)
 
 
@@ -102,49 +120,14 @@ def predict_file(
         If the image cannot be used, or `out` exists or has another suffix.
     """
     image, out = Path(image), Path(out)
-    if out.suffix.lower() not in {".png", *TIFF_SUFFIXES} or out.is_dir():
-        raise DataError(f"{out}: the label of one image is one file; name it with .png or .tif.")
-    targets = [out, *([_map_path(out)] if probabilities else [])]
-    for target in targets:
-        if target.exists():
-            raise DataError(f"{target}: this file exists and is not overwritten; name another one, or delete it.")
-    _predict_file(segmenter, image, targets, tile_px)
-
-
-def _find_images(root: Path) -> list[Path]:
-    if not root.is_dir():
-        raise DataError(f"{root}: no such image or folder of images.")
-    found = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
-    if not found:
-        raise DataError(f"{root}: no images; put PNG, JPEG or TIFF files here.")
-    names: dict[Path, Path] = {}
-    for path in found:
-        other = names.setdefault(path.with_suffix(""), path)
-        if other != path:
-            raise DataError(f"{path}: {other.name} has the same name but for the suffix; rename one of the two.")
-    return found
-
-
-def _check_apart(images: Path, out: Path) -> None:
-    source, target = images.resolve(), out.resolve()
-    if source == target or target.is_relative_to(source) or source.is_relative_to(target):
-        raise DataError(f"{out}: images and predictions must lie in separate folders, neither inside the other.")
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out}: this is a file; name a folder for the labels of a folder of images.")
+    targets = check_file_targets(out, probabilities)
+    _write(_predict(segmenter, image, probabilities, tile_px), targets)
 
 
 def _load_done(out: Path, recipe: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the records of earlier calls by image; refuse a folder with anything else in it."""
+    """Return the records of earlier calls by image; refuse those of another recipe."""
     path = out / JOURNAL_NAME
     if not path.is_file():
-        if out.is_dir() and any(out.iterdir()):
-            raise DataError(f"{out}: this folder holds files already; name a new one for the predictions.")
         return {}
     made, *records = list(_read_lines(path)) or [recipe]
     if made != recipe:
@@ -165,7 +148,20 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
         yield content
 
 
-def _is_done(record: dict[str, Any], source: str, out: Path, targets: list[Path]) -> bool:
+@contextmanager
+def _start_journal(out: Path, recipe: dict[str, Any], done: dict[str, dict[str, Any]]) -> Iterator[TextIO]:
+    """Give a journal that holds what was done before, and takes in more."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / JOURNAL_NAME).open("w", encoding="utf-8") as journal:
+        for content in (recipe, *done.values()):
+            journal.write(json.dumps(content) + "\n")
+        journal.flush()
+        yield journal
+
+
+def _is_done(record: dict[str, Any] | None, source: str, out: Path, targets: list[Path]) -> bool:
+    if record is None:
+        return False
     written = record["written"]
     names = [target.relative_to(out).as_posix() for target in targets]
     return record["sha256_in"] == source and all(
@@ -174,26 +170,22 @@ def _is_done(record: dict[str, Any], source: str, out: Path, targets: list[Path]
     )
 
 
-def _targets(path: Path, probabilities: bool) -> list[Path]:
-    label = path if path.suffix.lower() in TIFF_SUFFIXES else path.with_suffix(".png")
-    return [label, _map_path(label)] if probabilities else [label]
-
-
-def _map_path(label: Path) -> Path:
-    return label.with_name(label.stem + PROBABILITIES_SUFFIX)
-
-
-def _predict_file(segmenter: Segmenter, path: Path, targets: list[Path], tile_px: int) -> None:
-    """Write the label to the first target and the probability map to the second, if there is one."""
+def _predict(segmenter: Segmenter, path: Path, probabilities: bool, tile_px: int) -> tuple[Label, Probabilities | None]:
+    """Return the label of an image file and, if it is wanted, its probability map."""
     image = load_image(path)
     try:
-        if len(targets) == 1:
-            label = segmenter.predict(image, tile_px=tile_px)
-        else:
-            label, p_CHW = segmenter.predict_both(image, tile_px=tile_px)
-            _save_map(targets[1], p_CHW)
+        if probabilities:
+            return segmenter.predict_both(image, tile_px=tile_px)
+        return segmenter.predict(image, tile_px=tile_px), None
     except ValueError as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def _write(pixels: tuple[Label, Probabilities | None], targets: list[Path]) -> None:
+    """Write the label to the first target and the probability map, if there is one, to the second."""
+    label, p_CHW = pixels
+    if p_CHW is not None:
+        _save_map(targets[1], p_CHW)
     save_image(targets[0], label)
 
 
@@ -205,5 +197,18 @@ def _save_map(path: Path, p_CHW: Probabilities) -> None:
 
 
 def _hash(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: the file cannot be read ({error.strerror}).") from None
+
+
+def _describe(failures: list[str], num_images: int, out: Path) -> str:
+    """Return how many images failed, and why the first of them did."""
+    failed = f"{len(failures)} of {num_images} images could not be predicted"
+    rest = num_images - len(failures)
+    others = f", the labels of the others are in {out}" if rest else "; nothing was written"
+    more = len(failures) - TOLD_FAILURES
+    told = " ".join(failures[:TOLD_FAILURES]) + (f" And {more} more." if more > 0 else "")
+    return f"{failed}{others}. {told}"

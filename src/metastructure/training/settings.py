@@ -1,16 +1,19 @@
-"""Settings of a training (part of a run's identity) and of the machine it runs on (not part of it)."""
+"""Settings of a training (part of a run's identity) and of the machine it runs on (not part of it).
+
+Torch is imported only where a loss or a machine needs it: a wrong key or number is told without waiting for it.
+"""
 
 import os
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
-from lightning_fabric import Fabric
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from metastructure.errors import ConfigError
 from metastructure.structure.latent_transition import Convention
 from metastructure.training.early_learning import MIN_EPOCHS
-from metastructure.training.losses import needs_transition, parse_loss
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 MIN_CROP_PX = 32
 """Below it the deepest scale of a U-Net is one pixel, of which batch norm has no variance in a batch of one."""
@@ -20,6 +23,8 @@ TransitionSource = Literal["none", "known", "estimated"]
 
 
 def _canonical_loss(spec: Any) -> str:
+    from metastructure.training.losses import parse_loss
+
     try:
         return str(parse_loss(spec))
     except ConfigError as error:
@@ -106,6 +111,8 @@ class TrainingSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check_ignored(self) -> "TrainingSettings":
+        from metastructure.training.losses import needs_transition, parse_loss
+
         if self.half_width_px is not None and self.target != "density":
             raise ValueError("half_width_px belongs to the target 'density'; leave it out or set target: density")
         if self.convention != "diagonal" and self.transition != "estimated":
@@ -145,7 +152,7 @@ class Machine(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1)] | None = None
 
-    def fabric(self, precision: str = "32-true") -> Fabric:
+    def fabric(self, precision: str = "32-true") -> "Fabric":
         """Return a Fabric on one device of this machine, and set torch's threads.
 
         Raises
@@ -153,6 +160,9 @@ class Machine(BaseModel):
         ConfigError
             If a GPU is asked for and there is none.
         """
+        import torch
+        from lightning_fabric import Fabric
+
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("device 'cuda' was asked for but this machine has no GPU; use 'auto' or 'cpu'.")
         torch.set_num_threads(self.num_threads)

@@ -47,8 +47,7 @@ class Dice(RegionLoss):
     def _of_regions(
         self, p_RCN: torch.Tensor, weighted_target_RCN: torch.Tensor, weights_RN: torch.Tensor
     ) -> torch.Tensor:
-        mass_RC = weighted_target_RCN.sum(dim=2)
-        overlap_RC = (p_RCN * weighted_target_RCN).sum(dim=2)
+        overlap_RC, mass_RC = _sum_over_region(p_RCN, weighted_target_RCN)
         squares_RC = (weights_RN[:, None] * p_RCN.square()).sum(dim=2)
         present_RC = _find_present(mass_RC, self.background)
         return _mean_over_present(2 * overlap_RC, squares_RC + mass_RC, present_RC)
@@ -86,11 +85,11 @@ class GeneralisedDice(RegionLoss):
     def _of_regions(
         self, p_RCN: torch.Tensor, weighted_target_RCN: torch.Tensor, weights_RN: torch.Tensor
     ) -> torch.Tensor:
-        mass_RC = weighted_target_RCN.sum(dim=2)
+        overlap_RC, mass_RC = _sum_over_region(p_RCN, weighted_target_RCN)
         present_RC = _find_present(mass_RC, background=True)
         share_RC = divide_safely(mass_RC, weights_RN.sum(dim=1, keepdim=True))
         importance_RC = torch.where(present_RC, divide_safely(torch.ones_like(share_RC), share_RC).square(), 0)
-        overlap_R = (importance_RC * (p_RCN * weighted_target_RCN).sum(dim=2)).sum(dim=1)
+        overlap_R = (importance_RC * overlap_RC).sum(dim=1)
         extent_R = (importance_RC * ((weights_RN[:, None] * p_RCN).sum(dim=2) + mass_RC)).sum(dim=1)
         return _mean_over_present(2 * overlap_R, extent_R, present_RC.any(dim=1))
 
@@ -130,10 +129,14 @@ class IoU(RegionLoss):
     def _of_regions(
         self, p_RCN: torch.Tensor, weighted_target_RCN: torch.Tensor, weights_RN: torch.Tensor
     ) -> torch.Tensor:
-        mass_RC = weighted_target_RCN.sum(dim=2)
-        overlap_RC = (p_RCN * weighted_target_RCN).sum(dim=2)
+        overlap_RC, mass_RC = _sum_over_region(p_RCN, weighted_target_RCN)
         outside_RC = ((weights_RN[:, None] * p_RCN).sum(dim=2) - overlap_RC).clamp(min=0)
         return _mean_over_present(overlap_RC, outside_RC + mass_RC, _find_present(mass_RC, self.background))
+
+
+def _sum_over_region(p_RCN: torch.Tensor, weighted_target_RCN: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return I_c and T_c of each region."""
+    return (p_RCN * weighted_target_RCN).sum(dim=2), weighted_target_RCN.sum(dim=2)
 
 
 def _find_present(mass_RC: torch.Tensor, background: bool) -> torch.Tensor:
