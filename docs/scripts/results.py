@@ -17,7 +17,8 @@ from PIL import Image, ImageChops
 
 from metastructure.report.pictures import show_image, show_label, show_prediction
 from metastructure.study import RunRecord, Store, StudySpec, load_study, make_table, to_markdown
-from metastructure.study.claims_text import claims_to_markdown, describe_tests
+from metastructure.study.claims_text import claims_to_markdown
+from metastructure.study.counts import count
 from metastructure.study.demo import demo_study
 from metastructure.study.hypotheses import check_claims
 from metastructure.study.page import write_study_page
@@ -135,7 +136,7 @@ def _write_markdown(study: StudySpec, records: list[RunRecord], command: str) ->
             for name, changes in study.recipes.items()
             if len(study.recipes) > 1
         ),
-        f"- {network}; seeds {', '.join(map(str, study.seeds))}; {len(records)} runs in {minutes:.0f} min of "
+        f"- {network}; seeds {', '.join(map(str, study.seeds))}; {count(len(records), 'run')} in {minutes:.0f} min of "
         f"wall-clock time on {records[0].threads} threads ({records[0].device})",
         f"- {versions}; finished {last}",
         f"- Records: `docs/results/records/{study.name}`; the report page as people see it: "
@@ -148,8 +149,7 @@ def _write_markdown(study: StudySpec, records: list[RunRecord], command: str) ->
 def _describe_claims(study: StudySpec, records: list[RunRecord]) -> list[str]:
     if not study.claims:
         return []
-    claims = check_claims(study, records)
-    return ["## Claims", "", claims_to_markdown(claims), describe_tests(claims), ""]
+    return ["## Claims", "", claims_to_markdown(check_claims(study, records)), ""]
 
 
 if __name__ == "__main__":

@@ -23,14 +23,6 @@ NAMES = {"StudySpec": "study", "DataSpec": "data", "GenerateSpec": "generate", "
 NAMES["TrainingSettings"] = "training"
 """What the page calls each model; a type that is one of them links to its table."""
 
-UNTOLD = {
-    "batch_size": "Crops a step.",
-    "crops_per_image": "Crops of each image in an epoch.",
-    "optimizer": "Adam with decoupled weight decay, or stochastic gradient descent with momentum.",
-    "weight_decay": "Pull of the weights towards 0, by `optimizer`.",
-}
-"""Meanings of training settings that the docstring does not give, or not for each alone."""
-
 WORDS = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false"}
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
@@ -78,7 +70,7 @@ def read_meanings(model: type[BaseModel]) -> dict[str, str]:
     for names, body in entries:
         text = " ".join(body.split()).replace("``", "`")
         for name in names.split(", "):
-            found[name] = UNTOLD.get(name, text)
+            found[name] = text
     for name in model.model_fields.keys() - found.keys():
         found[name] = next((f"see `{other}`" for other, text in found.items() if f"`{name}`" in text), "")
     told = {name for name, text in found.items() if text}

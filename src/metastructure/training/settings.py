@@ -43,9 +43,11 @@ class TrainingSettings(BaseModel):
     epochs : int
         Passes over the training images, `crops_per_image` crops of each.
     batch_size : int
+        Crops in a step.
     crop_px : int
         Side of the square crops, at least 32; smaller images are padded, their padding is IGNORE.
     crops_per_image : int
+        Crops of each image in an epoch.
     augment : "dihedral", "mirror" or "none"
         ``dihedral``: flips and right-angle turns, all eight equally likely, for images without an up side;
         ``mirror``: left and right only, for scenes.
@@ -74,12 +76,19 @@ class TrainingSettings(BaseModel):
         ``self``: once early learning is over, labels that the network confidently contradicts are replaced
         (`metastructure.training.correction`).
     optimizer : "adamw" or "sgd"
+        Adam with decoupled weight decay, or stochastic gradient descent with momentum.
     learning_rate : float
         The peak of the one-cycle schedule, the start of the others.
-    weight_decay, momentum : float
-        Momentum is SGD's; AdamW has its own.
+    weight_decay : float
+        Pull of the weights towards 0.
+    momentum : float
+        Of SGD; AdamW has its own.
     schedule : "onecycle", "step" or "constant"
         ``step`` multiplies by `step_factor` every `step_epochs`.
+    step_epochs : int
+        Epochs between two steps of `schedule`.
+    step_factor : float
+        What a step of `schedule` multiplies the learning rate by.
     precision : str
         Fabric's: ``32-true`` or ``bf16-mixed``. It changes results, so it is part of the identity.
     """
