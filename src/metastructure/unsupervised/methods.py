@@ -11,9 +11,27 @@ from metastructure.errors import ConfigError
 from metastructure.unsupervised.base import Method
 
 METHODS: dict[str, str] = {
+    "igtt": "metastructure.unsupervised.igtt:IGTT",
+    "igtt_published": "metastructure.unsupervised.igtt:PublishedIGTT",
+    "local_fitting": "metastructure.unsupervised.local_fitting:LocalFitting",
     "otsu": "metastructure.unsupervised.otsu:Otsu",
+    "li": "metastructure.unsupervised.li:Li",
+    "triangle": "metastructure.unsupervised.triangle:Triangle",
+    "adaptive": "metastructure.unsupervised.adaptive:Adaptive",
+    "contrast": "metastructure.unsupervised.contrast:Contrast",
+    "kmeans": "metastructure.unsupervised.kmeans:KMeans",
+    "gaussian_mixture": "metastructure.unsupervised.gaussian_mixture:GaussianMixture",
+    "chan_vese": "metastructure.unsupervised.chan_vese:ChanVese",
+    "geodesic": "metastructure.unsupervised.geodesic:Geodesic",
+    "random_walker": "metastructure.unsupervised.random_walker:RandomWalker",
+    "ridge": "metastructure.unsupervised.ridge:Ridge",
+    "dfc": "metastructure.unsupervised.dfc:DFC",
+    "autoregressive": "metastructure.unsupervised.autoregressive:Autoregressive",
+    "iic": "metastructure.unsupervised.iic:IIC",
 }
 """Import path of every method; the learnt ones wait for torch, the others do not."""
+
+DEFAULT_METHOD = "otsu"
 
 MethodSpec = str | Mapping[str, Any] | Method
 
@@ -24,8 +42,8 @@ def parse_method(spec: MethodSpec) -> Method:
     Parameters
     ----------
     spec : str, mapping or Method
-        ``"otsu"``, ``"adaptive:window_px=31,kind=mean"``, ``{"name": "adaptive", "window_px": 31}``, or a method, which
-        is returned as it is.
+        ``"otsu"``, ``"adaptive:window_px=31,kind=mean"``, ``"igtt:training.rounds=5,ems=none"``, a mapping such as
+        ``{"name": "adaptive", "window_px": 31}``, or a method, which is returned as it is.
 
     Raises
     ------
@@ -72,5 +90,9 @@ def _read_text(text: str) -> dict[str, Any]:
         key, equals, value = part.partition("=")
         if not equals:
             raise ConfigError(f"method {text!r}: {part!r} must read setting=value.")
-        settings[key.strip()] = value.strip()
+        *groups, setting = key.strip().split(".")
+        place = settings
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[setting] = None if value.strip() == "none" else value.strip()
     return settings

@@ -1,0 +1,124 @@
+"""A clustering network of a whole folder: trained step by step, its clusters named, then used on images of any size.
+
+What AC and IIC share. `B` batch, `K` channels, `C` clusters, `H` rows, `W` columns, `h` rows of a strip.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from metastructure.data.files import ImageArray
+from metastructure.errors import RunError
+from metastructure.rng import derive_seed, generator
+from metastructure.training.decode import Probabilities
+from metastructure.training.predict import TILE_PX, TileReader, predict_strips
+from metastructure.unsupervised.base import Predictor, Score, Side, Work
+from metastructure.unsupervised.clusters import ClusterSums, IsObject, score_objects
+from metastructure.unsupervised.crops import draw_crops, standard_reader
+
+Draw = Callable[[str, int], torch.Tensor]
+"""From (purpose, number) to crops (number, K, h, w) of the folder, the same for the same arguments."""
+
+
+def build_seeded(build: Callable[[], nn.Module], work: Work, purpose: str) -> nn.Module:
+    """Return a network with first weights from the seed alone; torch's own generator stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(work.seed, "", purpose))
+        return build()
+
+
+def folder_draw(images: Sequence[ImageArray], crop_px: int, work: Work, device: torch.device) -> Draw:
+    """Return the draw of square crops of `crop_px` from all images alike."""
+    readers = [standard_reader(image, work.side) for image in images]
+    shapes = [image.shape for image in images]
+
+    def draw(purpose: str, num: int) -> torch.Tensor:
+        rng = generator(work.seed, purpose, "crops")
+        return draw_crops(readers, shapes, num, (crop_px, crop_px), rng).to(device)
+
+    return draw
+
+
+def maximise(
+    network: nn.Module,
+    information: Callable[[int], torch.Tensor],
+    *,
+    steps: int,
+    learning_rate: float,
+    name: str,
+    on_progress: Callable[[int, int], None],
+) -> None:
+    """Train `network` with Adam so that what ``information(step)`` returns becomes large.
+
+    Raises
+    ------
+    RunError
+        If it is not a number.
+    """
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    network.train()
+    for step in range(steps):
+        loss = -information(step)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        check_finite(loss, network, name, step + 1, learning_rate)
+        on_progress(step + 1, steps)
+
+
+def check_finite(loss: torch.Tensor, network: nn.Module, name: str, step: int, learning_rate: float) -> None:
+    """Raise RunError if the loss or a weight is NaN or infinite."""
+    if not (torch.isfinite(loss) and all(torch.isfinite(weight).all() for weight in network.parameters())):
+        raise RunError(
+            f"{name} diverged in step {step}: the loss is {float(loss.detach()):g}, and weights may have become "
+            f"infinite; lower learning_rate (now {learning_rate:g})."
+        )
+
+
+@torch.no_grad()
+def settle_statistics(network: nn.Module, batches: Iterator[torch.Tensor]) -> None:
+    """Set the statistics of all batch norms to their plain mean over `batches`."""
+    torch.optim.swa_utils.update_bn(batches, network)
+
+
+@torch.no_grad()
+def name_clusters(network: nn.Module, batches: Iterator[torch.Tensor]) -> IsObject:
+    """Return which clusters are objects, by their brightness pooled over batches (B, K, H, W)."""
+    network.eval()
+    sums = []
+    for images_BKHW in batches:
+        probabilities = torch.softmax(network(images_BKHW), 1).transpose(0, 1).flatten(2).cpu().numpy()
+        sums.append(ClusterSums.of(probabilities, images_BKHW.mean(1).flatten(1).cpu().numpy()))
+    return sum(sums[1:], sums[0]).objects()
+
+
+def predict_rows(
+    network: nn.Module, read: TileReader, shape: tuple[int, ...], fabric: Fabric
+) -> Iterator[tuple[slice, Probabilities]]:
+    """Yield an image's rows from top to bottom with their cluster probabilities (C, h, W), tiled where it is large."""
+    top = 0
+    for strip in predict_strips(network, read, shape[:2], fabric, TILE_PX):
+        yield slice(top, top + strip.shape[1]), strip
+        top += strip.shape[1]
+
+
+def score_image(
+    network: nn.Module, read: TileReader, shape: tuple[int, ...], fabric: Fabric, objects: IsObject
+) -> Score:
+    """Return the score of one image, (H, W); the probabilities of all clusters are never held for the whole of it."""
+    score = np.empty(shape[:2], dtype=np.float32)
+    for rows, probabilities in predict_rows(network, read, shape, fabric):
+        score[rows] = score_objects(probabilities, objects)
+    return score
+
+
+def make_predictor(network: nn.Module, objects: IsObject, side: Side, fabric: Fabric) -> Predictor:
+    """Return the function from an image to its score."""
+
+    def predict(image: ImageArray) -> Score:
+        return score_image(network, standard_reader(image, side), image.shape, fabric, objects)
+
+    return predict

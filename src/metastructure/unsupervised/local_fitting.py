@@ -1,0 +1,105 @@
+"""Local binary fitting: each pixel goes to the nearer of the two grey values that fit its own neighbourhood."""
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+from scipy.ndimage import gaussian_filter
+from skimage.filters import threshold_otsu
+
+from metastructure.data.files import ImageArray
+from metastructure.unsupervised.base import Grey, Method, Predictor, Score, Side, Work, to_grey
+from metastructure.unsupervised.scale import estimate_noise
+
+FloatArray = npt.NDArray[np.floating]
+
+MAX_ITERATIONS = 30
+MAX_NOISE = 0.1
+"""Noise that smoothing leaves, as a part of the contrast between object and background."""
+
+MIN_CONTRAST = 0.3
+"""Local contrast below this part of the contrast of the whole image counts as that much."""
+
+SMOOTHING_PX = (0.0, 0.7, 1.0, 1.4, 2.0, 2.8)
+
+
+class LocalFitting(Method):
+    """Two grey values that vary over the image, one of the objects and one of the background.
+
+    Beginning from Otsu's threshold, the mean of the objects and that of the background are taken with a Gaussian window
+    around each pixel, and the pixel joins the nearer one, until nothing changes. Uneven light does not disturb it.
+
+    Parameters
+    ----------
+    scale_px : float
+        Standard deviation of the window.
+    smoothing_px : float, optional
+        Standard deviation of a Gaussian smoothing before; without it the least of SMOOTHING_PX that brings the image's
+        noise under MAX_NOISE of its contrast.
+    pull : float
+        Share of the window that the means over the whole image count for, which decides where a window holds one class
+        only: flat ground then stays ground.
+
+    References
+    ----------
+    Li, Kao, Gore and Ding, "Implicit active contours driven by local binary fitting energy", CVPR 2007; its energy
+    without the length of the contour, minimised in turn over the two means and the label.
+    """
+
+    name: ClassVar[str] = "local_fitting"
+
+    scale_px: Annotated[float, Field(gt=0, le=1000)] = 8.0
+    smoothing_px: Annotated[float, Field(ge=0, le=100)] | None = None
+    pull: Annotated[float, Field(gt=0, le=1)] = 0.02
+
+    def fit(self, images: Sequence[ImageArray], work: Work) -> Predictor:
+        """Return the method itself: it learns nothing from other images."""
+
+        def predict(image: ImageArray) -> Score:
+            return np.asarray(0.5 + 0.5 * np.clip(self.evidence(image, work.side), -1, 1), dtype=np.float32)
+
+        return predict
+
+    def evidence(self, image: ImageArray, side: Side) -> Grey:
+        """Return how far each pixel lies on the object's side of the local midpoint, in units of the local contrast.
+
+        About 0.5 in objects and -0.5 in the background; (H, W) float32.
+        """
+        grey = to_grey(image, side).astype(np.float64)
+        smoothing_px = self.smoothing_px
+        if smoothing_px is None:
+            smoothing_px = choose_smoothing(grey)
+        grey = gaussian_filter(grey, smoothing_px) if smoothing_px else grey
+        inside = grey > threshold_otsu(grey)
+        bright, dark = float(grey[inside].mean()), float(grey[~inside].mean())
+        for _ in range(MAX_ITERATIONS):
+            share = gaussian_filter(inside.astype(np.float64), self.scale_px)
+            light = gaussian_filter(grey * inside, self.scale_px)
+            above = (light + self.pull * bright) / (share + self.pull)
+            below = (gaussian_filter(grey, self.scale_px) - light + self.pull * dark) / (1 - share + self.pull)
+            middle = (above + below) / 2
+            before, inside = inside, grey > middle
+            if np.array_equal(before, inside) or not inside.any() or inside.all():
+                break
+        contrast = np.maximum(above - below, MIN_CONTRAST * (bright - dark))
+        return np.asarray((grey - middle) / contrast, dtype=np.float32)
+
+
+def choose_smoothing(grey: FloatArray) -> float:
+    """Return the least of SMOOTHING_PX that brings the noise of an image under MAX_NOISE of its contrast.
+
+    Parameters
+    ----------
+    grey : (H, W) array of more than one value
+        Contrast is the distance between the means on both sides of its Otsu threshold.
+    """
+    inside = grey > threshold_otsu(grey)
+    contrast = float(grey[inside].mean() - grey[~inside].mean())
+    noise = estimate_noise(grey)
+    for smoothing_px in SMOOTHING_PX:
+        left = noise if smoothing_px == 0 else noise * min(1.0, 1 / (2 * np.sqrt(np.pi) * smoothing_px))
+        if left < MAX_NOISE * contrast:
+            return smoothing_px
+    return SMOOTHING_PX[-1]
