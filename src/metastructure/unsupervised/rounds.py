@@ -26,6 +26,7 @@ from metastructure.rng import derive_seed, generator
 from metastructure.training.batches import PixelStore
 from metastructure.training.losses import Loss, parse_loss, with_transition
 from metastructure.training.predict import join_strips, predict_strips, zscore_reader
+from metastructure.training.settings import LossText
 from metastructure.transition import TransitionMatrix
 from metastructure.unsupervised.base import Score
 from metastructure.unsupervised.ems import BoolArray, MetaStructureExtraction
@@ -53,8 +54,8 @@ class Rounds(BaseModel):
     width : int
         Of the residual U-Net.
     loss : str
-        ``forward``: cross-entropy of the points, which are known to be a sample of the candidate, with that sampling
-        undone; or any loss of `metastructure.training.losses` that needs no transition matrix.
+        Of `metastructure.training.losses`. ``forward`` undoes what is known of the points, that they are a sample of
+        the candidate: its transition matrix is that of the sampling.
     statistics : "settled" or "running"
         What batch norm uses in prediction: means taken anew over the images with the weights as they are, or the
         running means of training, which lag behind weights that move.
@@ -70,14 +71,14 @@ class Rounds(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rounds: Count = 12
+    rounds: Count = 8
     first_steps: Count = 80
     steps: Count = 24
     batch_size: Annotated[int, Field(ge=2)] = 16
     crop_px: Annotated[int, Field(ge=32)] = 96
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     width: Count = 12
-    loss: str = "forward"
+    loss: LossText = "forward"
     statistics: Literal["settled", "running"] = "settled"
     teacher_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     networks: Count = 1
@@ -267,10 +268,7 @@ class _Learner:
 
 @functools.lru_cache(maxsize=4)
 def _make_loss(spec: str, rate: float) -> Loss:
-    loss = parse_loss(spec)
-    if spec != "forward":
-        return loss
-    return with_transition(loss, TransitionMatrix([[1.0, 0.0], [1.0 - rate, rate]]))
+    return with_transition(parse_loss(spec), TransitionMatrix([[1.0, 0.0], [1.0 - rate, rate]]))
 
 
 def _draw_points(
