@@ -12,6 +12,7 @@ from metastructure.errors import ConfigError, RunError
 from metastructure.training import Machine, Segmenter
 from metastructure.training.batches import PixelStore
 from metastructure.unsupervised import Work, fit_method, parse_method
+from metastructure.unsupervised.base import to_grey
 from metastructure.unsupervised.igtt import IGTT, NetworkPredictor, PublishedIGTT, pooled_dice
 from metastructure.unsupervised.rounds import Rounds, _draw_points, _Learner, _make_loss, _rate, run_rounds
 
@@ -173,7 +174,10 @@ def test_the_published_model_turns_its_result_to_the_side_of_the_objects() -> No
     method = PublishedIGTT(training=Rounds(**QUICK, loss="dmi + iou", statistics="running"))
     bright, dark = (method.fit(images, Work(side=side, threads=1)) for side in ("bright", "dark"))
     np.testing.assert_allclose(bright(images[0]), 1 - dark(images[0]), atol=1e-6)
-    covariance = [np.cov(image.ravel(), bright(image).ravel())[0, 1] for image in images]
+    greys = [to_grey(image) for image in images]
+    covariance = [
+        np.cov(grey.ravel(), bright(image).ravel() > 0.5)[0, 1] for grey, image in zip(greys, images, strict=True)
+    ]
     assert sum(covariance) > 0
 
 

@@ -21,7 +21,7 @@ from metastructure.unsupervised.base import Method, Predictor, Score, Side, Work
 from metastructure.unsupervised.candidates import best_candidate, best_dice_threshold, search_candidate
 from metastructure.unsupervised.ems import BoolArray, MetaStructureExtraction
 from metastructure.unsupervised.methods import parse_method
-from metastructure.unsupervised.rounds import Rounds, predict_score, run_rounds
+from metastructure.unsupervised.rounds import Rounded, Rounds, Watch, predict_score, run_rounds
 
 MAX_LOGIT = 2.0
 """A network surer than this counts as this sure beside the image: training made it sure of its own labels."""
@@ -104,8 +104,22 @@ class IGTT(Method):
         """
         fabric = Machine(device=work.device, threads=work.threads).fabric()
         begin = parse_method(self.start).fit(images, work)
+        found = self.run(images, work, fabric)
+        agreement = pooled_dice(found.candidates, [begin(image) > 0.5 for image in images])
+        if agreement < LEAST_AGREEMENT:
+            warnings.warn(
+                f"igtt drifted away from its start (Dice {agreement:.2f}); the labels are those of {self.start!r}.",
+                stacklevel=3,
+            )
+            return begin
+        scores = (predict_score(found.networks, image, self.training.scales, fabric) for image in images)
+        threshold = best_dice_threshold(scores)
+        return NetworkPredictor(found.networks, self.training, count_channels(images[0]), threshold, fabric, work.seed)
+
+    def run(self, images: Sequence[ImageArray], work: Work, fabric: Fabric, watch: Watch | None = None) -> Rounded:
+        """Return the networks after their rounds; `watch` sees the candidates of each."""
+        begin = parse_method(self.start).fit(images, work)
         evidence = [np.clip(2 * begin(image) - 1, -MAX_EVIDENCE, MAX_EVIDENCE) for image in images]
-        start = [values > 0 for values in evidence]
 
         def choose(scores: list[Score]) -> list[BoolArray]:
             threshold = best_dice_threshold(scores)
@@ -114,19 +128,17 @@ class IGTT(Method):
                 for score, values in zip(scores, evidence, strict=True)
             ]
 
-        found = run_rounds(
-            images, start, choose, self.ems, self.training, seed=work.seed, fabric=fabric, on_progress=work.on_progress
+        return run_rounds(
+            images,
+            [values > 0 for values in evidence],
+            choose,
+            self.ems,
+            self.training,
+            seed=work.seed,
+            fabric=fabric,
+            on_progress=work.on_progress,
+            watch=watch,
         )
-        scales = self.training.scales
-        agreement = pooled_dice(found.candidates, start)
-        if agreement < LEAST_AGREEMENT:
-            warnings.warn(
-                f"igtt drifted away from its start (Dice {agreement:.2f}); the labels are those of {self.start!r}.",
-                stacklevel=3,
-            )
-            return begin
-        threshold = best_dice_threshold(predict_score(found.networks, image, scales, fabric) for image in images)
-        return NetworkPredictor(found.networks, self.training, count_channels(images[0]), threshold, fabric, work.seed)
 
     def load(self, path: Path, work: Work) -> Predictor:
         """Return the predictor in a model file that `NetworkPredictor.save` wrote.
@@ -182,19 +194,10 @@ class PublishedIGTT(Method):
         return _over_default(cls, value)
 
     def fit(self, images: Sequence[ImageArray], work: Work) -> Predictor:
-        """Return what the network says of an image, cut at the threshold of least L_DMI."""
+        """Return what the networks say of an image, cut at the threshold of least L_DMI."""
         fabric = Machine(device=work.device, threads=work.threads).fabric()
-
-        def choose(scores: list[Score]) -> list[BoolArray]:
-            if self.candidate == "mean":
-                return [best_candidate(score) for score in scores]
-            return [search_candidate(score, self.num_thresholds) for score in scores]
-
-        start = [np.zeros(image.shape[:2], dtype=bool) for image in images]
-        found = run_rounds(
-            images, start, choose, self.ems, self.training, seed=work.seed, fabric=fabric, on_progress=work.on_progress
-        )
-        turned = _is_turned(images, found.candidates, work.side)
+        found = self.run(images, work, fabric)
+        turned = is_turned(images, found.candidates, work.side)
 
         def predict(image: ImageArray) -> Score:
             score = predict_score(found.networks, image, self.training.scales, fabric)
@@ -202,6 +205,26 @@ class PublishedIGTT(Method):
             return 1 - around if turned else around
 
         return predict
+
+    def run(self, images: Sequence[ImageArray], work: Work, fabric: Fabric, watch: Watch | None = None) -> Rounded:
+        """Return the networks after their rounds; `watch` sees the candidates of each, on either side."""
+
+        def choose(scores: list[Score]) -> list[BoolArray]:
+            if self.candidate == "mean":
+                return [best_candidate(score) for score in scores]
+            return [search_candidate(score, self.num_thresholds) for score in scores]
+
+        return run_rounds(
+            images,
+            [np.zeros(image.shape[:2], dtype=bool) for image in images],
+            choose,
+            self.ems,
+            self.training,
+            seed=work.seed,
+            fabric=fabric,
+            on_progress=work.on_progress,
+            watch=watch,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +286,7 @@ def count_channels(image: ImageArray) -> int:
     return 1 if image.ndim == 2 else image.shape[2]
 
 
-def _is_turned(images: Sequence[ImageArray], candidates: Sequence[BoolArray], side: Side) -> bool:
+def is_turned(images: Sequence[ImageArray], candidates: Sequence[BoolArray], side: Side) -> bool:
     """Return whether the candidates lie on the background's side of the grey values, over all images together."""
     covariance = 0.0
     for image, candidate in zip(images, candidates, strict=True):

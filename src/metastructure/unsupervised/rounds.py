@@ -38,6 +38,9 @@ LOWEST_RATE = 1e-3
 Count = Annotated[int, Field(ge=1)]
 
 
+Watch = Callable[[list[BoolArray]], None]
+
+
 class Rounds(BaseModel):
     """How networks are trained, round by round.
 
@@ -130,7 +133,7 @@ def run_rounds(
     seed: int,
     fabric: Fabric,
     on_progress: Callable[[int, int], None],
-    watch: Callable[[list[BoolArray]], None] | None = None,
+    watch: Watch | None = None,
 ) -> Rounded:
     """Train networks on labels that they make themselves, beginning with `start`.
 
