@@ -143,7 +143,7 @@ def run(sets: Sequence[str], methods: Sequence[str], seeds: Sequence[int]) -> No
 
 def write_page() -> None:
     """Write docs/results/unsupervised.md from the records."""
-    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RECORDS.glob("*.json"))]
+    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RECORDS.glob("[!.]*.json"))]
     dates = sorted({row["date"] for row in rows})
     page = [
         "# Segmentation without labels",

@@ -73,7 +73,7 @@ class IGTT(Method):
     name: ClassVar[str] = "igtt"
     learns: ClassVar[bool] = True
 
-    start: str = "local_fitting"
+    start: str = "consensus"
     evidence: Annotated[float, Field(ge=0, le=100)] = 4.0
     ems: MetaStructureExtraction | None = MetaStructureExtraction(points="candidate", radius_px=0, fraction=0.3)
     training: Rounds = Rounds()

@@ -13,6 +13,7 @@ from metastructure.unsupervised.base import Method
 METHODS: dict[str, str] = {
     "igtt": "metastructure.unsupervised.igtt:IGTT",
     "igtt_published": "metastructure.unsupervised.igtt:PublishedIGTT",
+    "consensus": "metastructure.unsupervised.consensus:Consensus",
     "local_fitting": "metastructure.unsupervised.local_fitting:LocalFitting",
     "otsu": "metastructure.unsupervised.otsu:Otsu",
     "li": "metastructure.unsupervised.li:Li",
