@@ -44,3 +44,6 @@ from .training.segmenter import Segmenter as Segmenter
 from .training.settings import Machine as Machine
 from .training.settings import TrainingSettings as TrainingSettings
 from .transition import TransitionMatrix as TransitionMatrix
+from .unsupervised.segment import fit_method as fit_method
+from .unsupervised.segment import segment as segment
+from .unsupervised.segment_folder import segment_folder as segment_folder

@@ -32,6 +32,7 @@ def _run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
         ("train",),
         ("predict",),
         ("evaluate",),
+        ("segment",),
         ("study",),
         ("study", "run"),
         ("study", "status"),

@@ -46,7 +46,7 @@ def test_it_keeps_what_its_start_found_and_beats_a_global_threshold() -> None:
         name: pooled_dice([fitted.predict(image) == 1 for image in images], labels)
         for name, fitted in (
             (str(spec), fit_method(images, spec, side="bright", threads=1))
-            for spec in ("otsu", "local_fitting", {"name": "igtt", "training": QUICK})
+            for spec in ("otsu", "local_fitting", {"name": "igtt", "start": "local_fitting", "training": QUICK})
         )
     }
     otsu, start, igtt = found.values()
@@ -136,7 +136,7 @@ def test_a_result_that_has_nothing_to_do_with_its_start_is_not_given() -> None:
     lost = {**QUICK, "rounds": 1, "first_steps": 1, "learning_rate": 1e-9}
     with pytest.warns(UserWarning, match="drifted away from its start"):
         fitted = fit_method(images, {"name": "igtt", "evidence": 0, "training": lost}, side="bright", threads=1)
-    start = fit_method(images, "local_fitting", side="bright")
+    start = fit_method(images, "consensus", side="bright")
     np.testing.assert_array_equal(fitted.predict(images[0]), start.predict(images[0]))
 
 

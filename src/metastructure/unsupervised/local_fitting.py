@@ -29,7 +29,9 @@ class LocalFitting(Method):
     """Two grey values that vary over the image, one of the objects and one of the background.
 
     Beginning from Otsu's threshold, the mean of the objects and that of the background are taken with a Gaussian window
-    around each pixel, and the pixel joins the nearer one, until nothing changes. Uneven light does not disturb it.
+    around each pixel, and the pixel joins the nearer one, until nothing changes. Uneven light does not disturb it where
+    objects and background are both near; ground without objects that is brighter than objects elsewhere is taken for an
+    object.
 
     Parameters
     ----------

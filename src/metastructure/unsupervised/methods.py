@@ -32,7 +32,7 @@ METHODS: dict[str, str] = {
 }
 """Import path of every method; the learnt ones wait for torch, the others do not."""
 
-DEFAULT_METHOD = "otsu"
+DEFAULT_METHOD = "igtt"
 
 MethodSpec = str | Mapping[str, Any] | Method
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from metastructure.data.files import ImageArray
 from metastructure.errors import DataError
 from metastructure.unsupervised.base import Method, Predictor, Score, Side, Work
-from metastructure.unsupervised.methods import MethodSpec, parse_method
+from metastructure.unsupervised.methods import DEFAULT_METHOD, MethodSpec, parse_method
 from metastructure.unsupervised.polarity import decide_side
 
 THRESHOLD = 0.5
@@ -66,7 +66,7 @@ class Segmentation:
 
 def fit_method(
     images: Sequence[ImageArray],
-    method: MethodSpec = "otsu",
+    method: MethodSpec = DEFAULT_METHOD,
     *,
     side: Side | Literal["auto"] = "auto",
     seed: int = 0,
@@ -118,7 +118,7 @@ def fit_method(
 
 def segment(
     images: Sequence[ImageArray],
-    method: MethodSpec = "otsu",
+    method: MethodSpec = DEFAULT_METHOD,
     *,
     side: Side | Literal["auto"] = "auto",
     seed: int = 0,
