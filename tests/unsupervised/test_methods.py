@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import pytest
 import metastructure.unsupervised
 from metastructure.data.files import ImageArray
 from metastructure.data.synthetic import generate
-from metastructure.errors import ConfigError, DataError
-from metastructure.unsupervised import METHODS, Method, fit_method, load_method, parse_method, segment
+from metastructure.errors import ConfigError, DataError, RunError
+from metastructure.unsupervised import METHODS, Method, Work, fit_method, load_method, parse_method, segment
+from metastructure.unsupervised.fitted_file import Loads, Saves
 
 QUICK_ROUNDS = {
     "rounds": 2,
@@ -131,3 +133,19 @@ def test_better_than_chance_on_generated_images(method: Method, kind: str) -> No
         predicted = fitted.predict(image)
         inside, outside = predicted[label == 1].mean(), predicted[label == 0].mean()
         assert inside > outside
+
+
+def test_what_was_learnt_can_be_kept_and_used_again(method: Method, tmp_path: Path) -> None:
+    if not method.learns or method.name == "igtt_published":
+        pytest.skip("nothing is learnt, or its threshold is each image's own")
+    images = discs()
+    work = Work(threads=1)
+    predictor = method.fit(images, work)
+    assert isinstance(predictor, Saves)
+    assert isinstance(method, Loads)
+    predictor.save(tmp_path / "model.pt")
+    again = method.load(tmp_path / "model.pt", work)
+    np.testing.assert_array_equal(again(images[0]), predictor(images[0]))
+    (tmp_path / "broken.pt").write_bytes(b"no model")
+    with pytest.raises((DataError, RunError), match=r"broken\.pt"):
+        method.load(tmp_path / "broken.pt", work)

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, ClassVar, final
 
 import torch
@@ -16,9 +17,10 @@ from metastructure.rng import generator
 from metastructure.training.settings import Machine
 from metastructure.unsupervised.base import Method, Predictor, Work
 from metastructure.unsupervised.cluster_network import (
+    ClusterPredictor,
     build_seeded,
     folder_draw,
-    make_predictor,
+    load_clusters,
     maximise,
     name_clusters,
     settle_statistics,
@@ -104,7 +106,20 @@ class Autoregressive(Method):
         )
         settle_statistics(network, (draw(f"naming {index}", self.batch_size) for index in range(NAMING_BATCHES)))
         batches = (draw(f"naming {index}", self.batch_size) for index in range(NAMING_BATCHES))
-        return make_predictor(network, name_clusters(network, batches), work.side, fabric)
+        return ClusterPredictor(network, name_clusters(network, batches), num_channels, work.side, fabric)
+
+    def load(self, path: Path, work: Work) -> Predictor:
+        """Return the predictor in a file that `ClusterPredictor.save` wrote.
+
+        Raises
+        ------
+        DataError
+            If the file holds something else, or the network of other settings.
+        """
+        fabric = Machine(device=work.device, threads=work.threads).fabric()
+        return load_clusters(
+            path, lambda channels: MaskedClusterer(channels, self.width, self.clusters), work.side, fabric
+        )
 
 
 def seen_weights(ordering: int) -> torch.Tensor:

@@ -3,7 +3,10 @@
 What AC and IIC share. `B` batch, `K` channels, `C` clusters, `H` rows, `W` columns, `h` rows of a strip.
 """
 
+import pickle
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,13 +14,15 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from metastructure.data.files import ImageArray
-from metastructure.errors import RunError
+from metastructure.errors import DataError, RunError
 from metastructure.rng import derive_seed, generator
 from metastructure.training.decode import Probabilities
 from metastructure.training.predict import TILE_PX, TileReader, predict_strips
-from metastructure.unsupervised.base import Predictor, Score, Side, Work
+from metastructure.unsupervised.base import Score, Side, Work
 from metastructure.unsupervised.clusters import ClusterSums, IsObject, score_objects
 from metastructure.unsupervised.crops import draw_crops, standard_reader
+
+MAGIC = "metastructure clusters"
 
 Draw = Callable[[str, int], torch.Tensor]
 """From (purpose, number) to crops (number, K, h, w) of the folder, the same for the same arguments."""
@@ -115,10 +120,51 @@ def score_image(
     return score
 
 
-def make_predictor(network: nn.Module, objects: IsObject, side: Side, fabric: Fabric) -> Predictor:
-    """Return the function from an image to its score."""
+@dataclass(frozen=True, eq=False)
+class ClusterPredictor:
+    """A clustering network whose clusters are named, which can be kept as a file."""
 
-    def predict(image: ImageArray) -> Score:
-        return score_image(network, standard_reader(image, side), image.shape, fabric, objects)
+    network: nn.Module
+    objects: IsObject
+    num_channels: int
+    side: Side
+    fabric: Fabric
 
-    return predict
+    def __call__(self, image: ImageArray) -> Score:
+        """Return the score of one image."""
+        read = standard_reader(image, self.side)
+        return score_image(self.network, read, image.shape, self.fabric, self.objects)
+
+    def save(self, path: Path) -> None:
+        """Write weights and names, over what is there."""
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+        content = {"magic": MAGIC, "weights": weights, "objects": self.objects.tolist(), "channels": self.num_channels}
+        torch.save(content, path)
+
+
+def load_clusters(path: Path, build: Callable[[int], nn.Module], side: Side, fabric: Fabric) -> ClusterPredictor:
+    """Return what `ClusterPredictor.save` wrote; nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : Path
+    build : callable
+        From the number of channels to the network.
+    side, fabric
+        As for `ClusterPredictor`.
+
+    Raises
+    ------
+    DataError
+        If the file holds something else, or another network's weights.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content["magic"] != MAGIC:
+            raise KeyError(content["magic"])
+        network = build(int(content["channels"]))
+        network.load_state_dict(content["weights"])
+        objects = np.array(content["objects"], dtype=bool)
+        return ClusterPredictor(network.to(fabric.device), objects, int(content["channels"]), side, fabric)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path}: this is no model of a clustering network with these settings.") from error

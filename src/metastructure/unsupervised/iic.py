@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, ClassVar, final
 
 import torch
@@ -15,9 +16,10 @@ from metastructure.rng import generator
 from metastructure.training.settings import Machine
 from metastructure.unsupervised.base import Method, Predictor, Work
 from metastructure.unsupervised.cluster_network import (
+    ClusterPredictor,
     build_seeded,
     folder_draw,
-    make_predictor,
+    load_clusters,
     maximise,
     name_clusters,
 )
@@ -80,6 +82,10 @@ class IIC(Method):
     brightness: Annotated[float, Field(ge=0, le=10)] = 0.4
     noise: Annotated[float, Field(ge=0, le=10)] = 0.2
 
+    @property
+    def _heads(self) -> tuple[int, ...]:
+        return (self.clusters, self.auxiliary) if self.auxiliary else (self.clusters,)
+
     def fit(self, images: Sequence[ImageArray], work: Work) -> Predictor:
         """Return the predictor of one network trained on random crops of all images.
 
@@ -91,8 +97,9 @@ class IIC(Method):
         fabric = Machine(device=work.device, threads=work.threads).fabric()
         draw = folder_draw(images, self.crop_px, work, fabric.device)
         num_channels = 1 if images[0].ndim == 2 else images[0].shape[2]
-        heads = (self.clusters, self.auxiliary) if self.auxiliary else (self.clusters,)
-        network = build_seeded(lambda: Clusterer(num_channels, self.width, heads), work, self.name).to(fabric.device)
+        network = build_seeded(lambda: Clusterer(num_channels, self.width, self._heads), work, self.name).to(
+            fabric.device
+        )
         assert isinstance(network, Clusterer)
 
         def information(step: int) -> torch.Tensor:
@@ -114,7 +121,18 @@ class IIC(Method):
             on_progress=work.on_progress,
         )
         batches = (draw(f"naming {index}", self.batch_size) for index in range(NAMING_BATCHES))
-        return make_predictor(network, name_clusters(network, batches), work.side, fabric)
+        return ClusterPredictor(network, name_clusters(network, batches), num_channels, work.side, fabric)
+
+    def load(self, path: Path, work: Work) -> Predictor:
+        """Return the predictor in a file that `ClusterPredictor.save` wrote.
+
+        Raises
+        ------
+        DataError
+            If the file holds something else, or the network of other settings.
+        """
+        fabric = Machine(device=work.device, threads=work.threads).fabric()
+        return load_clusters(path, lambda channels: Clusterer(channels, self.width, self._heads), work.side, fabric)
 
     def _relight(self, images_BKHW: torch.Tensor, seed: torch.Generator) -> torch.Tensor:
         """Return images with a contrast and a brightness of their own each, and noise."""
