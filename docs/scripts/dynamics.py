@@ -36,6 +36,8 @@ CONTROL = "clean, another seed"
 COLOURS = ("#000000", "#0072b2", "#56b4e9", "#e69f00", "#999999", "#cc79a7", "#009e73")
 MARKERS = "o^vsXDP"
 DPI = 110
+THREADS = 1
+"""More only wait for each other on networks this small, above all beside other work."""
 
 
 def main() -> None:
@@ -91,7 +93,8 @@ def train_missing(study: StudySpec, store: Store) -> Dataset:
     for run in [*study.runs(), control_of(study)]:
         if store.is_done(run) and weights_of(run, store).is_file():
             continue
-        record = execute_run(run, data, store, Machine(), keep=functools.partial(save_weights, weights_of(run, store)))
+        keep = functools.partial(save_weights, weights_of(run, store))
+        record = execute_run(run, data, store, Machine(threads=THREADS), keep=keep)
         print(f"{run.title}: {record.seconds:.0f} s, last epoch {record.dynamics[-1]}", file=sys.stderr, flush=True)
     return data
 
