@@ -1,7 +1,7 @@
 """Draw how iGTT's own labels fare round by round, with what keeps them from drifting and without.
 
 Run:  .venv/bin/python docs/scripts/igtt_rounds.py [--rounds 14]   (a quarter of an hour of one core)
-Writes docs/results/igtt-rounds.png and .csv. Clean labels are only compared with;
+Writes docs/results/igtt-rounds.csv, which it goes on from, and .png. Clean labels are only compared with;
 candidates on the dark side are turned round, as `PublishedIGTT` does at its end.
 """
 
@@ -50,28 +50,35 @@ def trace(kind: str, spec: str, rounds: int) -> list[float]:
 
 
 def main(rounds: int) -> None:
-    """Trace every variant on two kinds of images, write the figures."""
-    rows = []
+    """Trace every variant on two kinds of images that has no rows yet, then draw what there is."""
+    target = RESULTS / "igtt-rounds.csv"
+    table = pd.read_csv(target) if target.is_file() else pd.DataFrame(columns=["kind", "variant", "round", "dice"])
     for kind in ("er", "mito"):
         for name, spec in VARIANTS.items():
+            if ((table["kind"] == kind) & (table["variant"] == name)).any():
+                continue
             dice = trace(kind, spec, rounds)
             print(kind, name, np.round(dice, 1).tolist(), flush=True)
-            rows += [{"kind": kind, "variant": name, "round": n + 1, "dice": value} for n, value in enumerate(dice)]
-    table = pd.DataFrame(rows)
-    table.to_csv(RESULTS / "igtt-rounds.csv", index=False, float_format="%.2f")
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
-    for axis, (kind, part) in zip(axes, table.groupby("kind", sort=False), strict=True):
+            rows = [{"kind": kind, "variant": name, "round": n + 1, "dice": value} for n, value in enumerate(dice)]
+            table = pd.concat([table, pd.DataFrame(rows)], ignore_index=True)
+            table.to_csv(target, index=False, float_format="%.2f")
+    draw(table)
+
+
+def draw(table: pd.DataFrame) -> None:
+    """Write the figure: a panel for each kind of images, a curve for each variant."""
+    kinds = list(table.groupby("kind", sort=False))
+    figure = Figure(figsize=(4.5 * len(kinds), 3.6), layout="constrained")
+    for axis, (kind, part) in zip(np.atleast_1d(figure.subplots(1, len(kinds), sharey=True)), kinds, strict=True):
         for name, own in part.groupby("variant", sort=False):
             axis.plot(own["round"], own["dice"], "o-", markersize=3, label=name)
-        axis.set(title=f"generated {kind}", xlabel="round")
+        axis.set(title=f"generated {kind}", xlabel="round", ylabel="Dice of the candidates, %")
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("Dice of the candidates, %")
-    axes[1].legend(fontsize=7)
+        axis.legend(fontsize=7)
     figure.savefig(RESULTS / "igtt-rounds.png", dpi=150)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=14)
+    parser.add_argument("--rounds", type=int, default=10)
     main(parser.parse_args().rounds)

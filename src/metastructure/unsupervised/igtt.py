@@ -59,9 +59,9 @@ class IGTT(Method):
 
     Notes
     -----
-    What differs from the published model (`PublishedIGTT`), and why, is told in ``docs/igtt.md``: a warm start; batch
-    norm's statistics taken anew before each prediction, without which every variant drifted away; a loss that is right
-    for rare objects, where L_DMI calls an object whatever is more likely one than the average pixel; evidence. If the
+    What differs from the published model (`PublishedIGTT`), and why, is told in ``docs/igtt.md``: a warm start; a
+    loss that is right for rare objects, where L_DMI calls an object whatever is more likely one than the average pixel;
+    batch norm's statistics taken anew before each prediction; evidence. If the
     result agrees with its start by a Dice of less than LEAST_AGREEMENT, the start is given, with a warning.
 
     References
