@@ -33,6 +33,7 @@ def _run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
         ("predict",),
         ("evaluate",),
         ("segment",),
+        ("repair",),
         ("study",),
         ("study", "run"),
         ("study", "status"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from metastructure.cli import corrupt, data, demo, evaluate, measure, predict, segment, study, train
+from metastructure.cli import corrupt, data, demo, evaluate, measure, predict, repair, segment, study, train
 from metastructure.errors import ConfigError, DataError, MetastructureError
 
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -30,6 +30,7 @@ app.command()(train.train)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(segment.segment)
+app.command()(repair.repair)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 
