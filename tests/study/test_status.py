@@ -18,8 +18,29 @@ def _finish(store: Store, run: RunSpec) -> None:
     (store.folder(run) / "record.json").write_text("{}", encoding="utf-8")
 
 
+GRID = """
+name: grid
+description: 180 runs.
+data:
+  nuc: {generate: {kind: nuc, train: 4, val: 2, test: 2, height: 32, width: 32}}
+  er: {generate: {kind: er, train: 4, val: 2, test: 2, height: 32, width: 32}}
+noises: [clean, "flip:0.45", "sample:0.1", "dilate:2", "omit:0.3"]
+networks: [residual_unet]
+training: {epochs: 20, batch_size: 16, crop_px: 32}
+recipes:
+  plain: {}
+  ema: {average: ema}
+  swa: {average: swa}
+  early: {stop: early}
+  correct: {correct: self}
+  forward: {loss: forward, transition: estimated}
+seeds: [0, 1, 2]
+"""
+
+
 def test_a_large_grid_is_counted_and_not_listed(tmp_path: Path) -> None:
-    study, store = load_study(ROOT / "studies" / "helps-quick.yaml"), Store(tmp_path)
+    (tmp_path / "grid.yaml").write_text(GRID, encoding="utf-8")
+    study, store = load_study(tmp_path / "grid.yaml"), Store(tmp_path / "store")
     runs = list(study.runs())
     for run in runs[:5] + runs[60:62]:  # the first recipe, all labels of one seed and two of the next
         _finish(store, run)
@@ -28,7 +49,7 @@ def test_a_large_grid_is_counted_and_not_listed(tmp_path: Path) -> None:
     store.folder(runs[9]).mkdir(parents=True)
     store.checkpoint(runs[9]).write_bytes(b"")
     lines = status_to_text(study, get_status(study, store), store).splitlines()
-    assert lines[0] == "helps-quick: 7 done, 1 failed, 1 interrupted, 171 missing of 180 runs"
+    assert lines[0] == "grid: 7 done, 1 failed, 1 interrupted, 171 missing of 180 runs"
     assert lines[1:4] == [
         "  failed: nuc · sample:0.1 · residual_unet · ema · seed 0",
         "      training diverged in epoch 3.",
