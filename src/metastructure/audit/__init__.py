@@ -1,11 +1,16 @@
 """What can be said of labels that nobody vouches for."""
 
+from metastructure.audit.boundary_bias import BoundaryBias, ImageBias, PairBias, estimate_boundary_bias
 from metastructure.audit.denoise import denoise_label
 from metastructure.audit.repair_folder import repair_folder
 from metastructure.audit.shift import shift_label
 
 __all__ = [
+    "BoundaryBias",
+    "ImageBias",
+    "PairBias",
     "denoise_label",
+    "estimate_boundary_bias",
     "repair_folder",
     "shift_label",
 ]
