@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from metastructure.audit.boundary_bias import BoundaryBias, estimate_boundary_bias
+from metastructure.audit.boundary_bias import BoundaryBias, _pooled_profile, estimate_boundary_bias
 from metastructure.audit.edge_profile import EdgeSums, align, depths_px, edge_sums, peak_px, slopes
 from metastructure.audit.label_band import label_band
 from metastructure.audit.speckle import remove_speckle
@@ -201,6 +201,12 @@ class TestMoved:
         assert sum(image.translation_px == moved for image in found.images) >= 3
         assert found.shift_px.value == pytest.approx(still.shift_px.value, abs=0.1)
 
+    def test_a_mending_step_must_mend(self):
+        """Here the directions propose (2, 0) after the right (2, 1); the edge is then less clear."""
+        image, label = generate("mito", seed=0, index=8, height=256, width=256)
+        found = bias([image], [np.roll(label, (2, 1), (0, 1))])
+        assert found.images[0].translation_px == (2, 1)
+
     def test_moved_and_dilated(self):
         image, label = generate("nuc", seed=11, index=1, height=192, width=192)
         wide = corrupt(label, parse_noise("dilate:2"), seed=0, item="a", num_classes=2)
@@ -291,6 +297,26 @@ class TestNothingToSay:
         assert [np.isnan(image.shift_px) for image in found.images] == [False, True, False]
         assert found.shift_px.value == pytest.approx(1.95, abs=0.2)
         assert found.num_images == 2
+
+
+class TestPool:
+    def test_the_scale_of_an_image_changes_nothing(self):
+        images, labels = [picture(20), picture(24)], [disc(20), disc(26)]
+        found = bias(images, labels)
+        scaled = bias([images[0], 50 * images[1]], labels)
+        assert scaled.shift_px.value == pytest.approx(found.shift_px.value)
+        np.testing.assert_allclose(scaled.profile, found.profile)
+
+    def test_images_count_by_their_boundary_and_only_where_they_reach(self):
+        profiles = np.array([[np.nan, 0.2, 1.0, 0.4], [0.3, 1.0, 0.6, 0.8]])
+        pooled = _pooled_profile(profiles, np.array([30, 10]))
+        assert pooled == pytest.approx([0.3, (6 + 10) / 40, (30 + 6) / 40, (12 + 8) / 40])
+        assert np.isnan(_pooled_profile(profiles, np.array([31, 10]))[0])  # less than a quarter of the boundary
+
+    def test_one_image_that_says_something_has_no_interval(self):
+        found = bias([picture(20), np.zeros((30, 40))], [disc(22), np.zeros((30, 40), int)])
+        assert np.isnan([found.shift_px.low, found.shift_px.high]).all()
+        assert "one image only" in found.shift_px.reason
 
 
 class TestSpeckle:

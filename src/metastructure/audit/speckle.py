@@ -11,7 +11,7 @@ from metastructure.structure.pixel_noise import estimate_pixel_noise
 
 LONELY_SHARE = 0.005
 """Share of pixels unlike all their neighbours above which a label is speckled. Generated labels that are clean, dilated
-or eroded by 1 or jittered by 2 px have up to 0.0035 (thin tubules eroded), flips of 2 % at least 0.0098."""
+or eroded by 1 or jittered by 2 px have up to 0.0046 (thin tubules eroded), flips of 2 % at least 0.0098."""
 
 WRONG_SHARE = 1e-4
 """Bound on the share of pixels inside objects whose majority is wrong after smoothing."""
