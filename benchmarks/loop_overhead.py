@@ -96,7 +96,8 @@ def main() -> None:
         "",
         f"`benchmarks/loop_overhead.py`, {datetime.date.today()}, {platform.machine()}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}, Python {platform.python_version()}.",
-        f"{NUM_IMAGES} crops of 128 x 128 in batches of 16, residual_unet; {ROUNDS} trainings of {EPOCHS} epochs of each in turn.",
+        f"{NUM_IMAGES} crops of 128 x 128 in batches of 16, residual_unet; "
+        f"{ROUNDS} trainings of {EPOCHS} epochs of each in turn.",
         "",
         "| | median s per training | over bare, median [range] | bar |",
         "| --- | --- | --- | --- |",
