@@ -4,7 +4,6 @@
 so that an interrupted repair goes on where it stopped.
 """
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import yaml
-from pydantic import ValidationError
 
 from metastructure._version import __version__
 from metastructure.audit.denoise import SINGULAR, check_invertible, denoise_label, pick_window, score_windows
@@ -29,6 +27,7 @@ from metastructure.audit.repair_result import (
 )
 from metastructure.audit.shift import nearest_distance_px, shift_label
 from metastructure.data.files import atomic_path
+from metastructure.data.journal import has_hash, hash_file, lie_apart, read_journal, start_journal
 from metastructure.data.label_format import LabelFile, find_labels, read_label_file, write_label_file
 from metastructure.data.label_set import LabelSet, pick_evenly, scan_labels
 from metastructure.errors import ConfigError, DataError
@@ -165,17 +164,12 @@ def _write(
     done = _load_done(out, recipe)
     kept = {file: done[file] for file in files if file in done and _is_intact(folder, out, done[file])}
     records: list[FileRepair] = []
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / JOURNAL_NAME).open("w", encoding="utf-8") as journal:
-        journal.write(recipe.model_dump_json() + "\n")
-        journal.writelines(record.model_dump_json() + "\n" for record in kept.values())
-        journal.flush()
+    with start_journal(out / JOURNAL_NAME, recipe, kept.values()) as add_record:
         for file in files:
             record = kept.get(file)
             if record is None:
                 record = _repair_file(folder / file, out / file, file, recipe, shift_px)
-                journal.write(record.model_dump_json() + "\n")
-                journal.flush()
+                add_record(record)
             records.append(record)
             steps.step()
     repair = Repair(recipe=recipe, dry_run=False, files=tuple(records))
@@ -284,8 +278,8 @@ def _repair_file(
                 shutil.copyfile(source, temporary)
     return FileRepair(
         file=file,
-        sha256_in=_hash_file(source),
-        sha256_out=_hash_file(target) if target is not None else "",
+        sha256_in=hash_file(source),
+        sha256_out=hash_file(target) if target is not None else "",
         num_known=int((before.pixels != IGNORE).sum()),
         num_changed=num_changed,
         gained=gained,
@@ -360,8 +354,7 @@ def _find_folder(labels: Path) -> Path:
 
 
 def _check_apart(labels: Path, out: Path) -> None:
-    source, target = labels.resolve(), out.resolve()
-    if source == target or source in target.parents or target in source.parents:
+    if not lie_apart(labels, out):
         raise DataError(f"{out}: the repaired labels must go to a folder apart from the originals in {labels}.")
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: this is a file; name a folder for the repaired labels.")
@@ -371,7 +364,7 @@ def _load_done(out: Path, recipe: RepairRecipe) -> dict[str, FileRepair]:
     """Return the records of an earlier call of the same repair; refuse a folder with anything else in it."""
     journal = out / JOURNAL_NAME
     if journal.is_file():
-        made, records = _read_journal(journal)
+        made, records = read_journal(journal, RepairRecipe, FileRepair)
     elif (out / MANIFEST_NAME).is_file():
         repair = load_repair(out / MANIFEST_NAME)
         made, records = repair.recipe, list(repair.files)
@@ -387,28 +380,5 @@ def _load_done(out: Path, recipe: RepairRecipe) -> dict[str, FileRepair]:
     return {record.file: record for record in records}
 
 
-def _read_journal(path: Path) -> tuple[RepairRecipe | None, list[FileRepair]]:
-    """Return what a journal holds; a line cut short by a crash ends it."""
-    first, *rest = path.read_text(encoding="utf-8").splitlines() or [""]
-    records = []
-    try:
-        recipe = RepairRecipe.model_validate_json(first)
-        for line in rest:
-            records.append(FileRepair.model_validate_json(line))
-    except ValidationError:
-        return (recipe, records) if rest else (None, [])
-    return recipe, records
-
-
 def _is_intact(folder: Path, out: Path, record: FileRepair) -> bool:
-    target = out / record.file
-    return (
-        target.is_file()
-        and _hash_file(target) == record.sha256_out
-        and _hash_file(folder / record.file) == record.sha256_in
-    )
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return has_hash(out / record.file, record.sha256_out) and has_hash(folder / record.file, record.sha256_in)

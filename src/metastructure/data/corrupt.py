@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from pydantic import ValidationError
 
 from metastructure._version import __version__
+from metastructure.data.journal import has_hash, hash_file, lie_apart, read_journal, start_journal
 from metastructure.data.label_format import LabelFile, find_labels, read_label_file, write_label_file
 from metastructure.data.manifest import (
     MANIFEST_NAME,
@@ -105,15 +105,10 @@ def corrupt_folder(
     files = [path.relative_to(labels).as_posix() for path in paths]
     records = {file: done[file] for file in files if file in done and _is_intact(labels, out, done[file])}
     tasks = [_Task(recipe, labels, out, file) for file in files if file not in records]
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / JOURNAL_NAME).open("w", encoding="utf-8") as journal:
-        journal.write(recipe.model_dump_json() + "\n")
-        journal.writelines(record.model_dump_json() + "\n" for record in records.values())
-        journal.flush()
+    with start_journal(out / JOURNAL_NAME, recipe, records.values()) as add_record:
         for record in _run(_make_noisy, tasks, jobs):
             records[record.file] = record
-            journal.write(record.model_dump_json() + "\n")
-            journal.flush()
+            add_record(record)
             if on_item is not None:
                 on_item(len(records), len(files))
     manifest = Manifest(recipe=recipe, files=tuple(records[file] for file in files))
@@ -180,8 +175,8 @@ def _make_noisy(task: _Task) -> FileRecord:
 def _describe(task: _Task, clean: LabelArray, noisy: LabelArray) -> FileRecord:
     return FileRecord(
         file=task.file,
-        sha256_in=_hash_file(task.labels / task.file),
-        sha256_out=_hash_file(task.out / task.file),
+        sha256_in=hash_file(task.labels / task.file),
+        sha256_out=hash_file(task.out / task.file),
         sha256_pixels=_hash_pixels(noisy),
         **describe_change(clean, noisy, parse_noise(task.recipe.noise), task.recipe.num_classes),
     )
@@ -193,7 +188,7 @@ def _find_problem(pair: tuple[_Task, FileRecord]) -> tuple[str, str]:
     for path, expected, name in ((source, record.sha256_in, "clean"), (target, record.sha256_out, "noisy")):
         if not path.is_file():
             return task.file, f"the {name} file is missing"
-        if _hash_file(path) != expected:
+        if hash_file(path) != expected:
             return task.file, f"the {name} file is not the one the manifest was written for"
     clean = read_label_file(source, task.recipe.num_classes).pixels
     again = _draw(clean, task)
@@ -232,8 +227,7 @@ def _run(function: Callable[[Given], Made], tasks: Iterable[Given], jobs: int) -
 
 
 def _check_apart(labels: Path, out: Path) -> None:
-    source, target = labels.resolve(), out.resolve()
-    if source == target or source in target.parents or target in source.parents:
+    if not lie_apart(labels, out):
         raise DataError(f"{out}: the noisy labels must go to a folder apart from the clean ones in {labels}.")
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: this is a file; name a folder for the noisy labels.")
@@ -250,7 +244,7 @@ def _load_done(out: Path, recipe: Recipe) -> dict[str, FileRecord]:
     """Return the records of an earlier run of the same recipe; refuse a folder with anything else in it."""
     journal, finished = out / JOURNAL_NAME, out / MANIFEST_NAME
     if journal.is_file():
-        made, records = _read_journal(journal)
+        made, records = read_journal(journal, Recipe, FileRecord)
     elif finished.is_file():
         manifest = load_manifest(finished)
         made, records = manifest.recipe, list(manifest.files)
@@ -266,31 +260,8 @@ def _load_done(out: Path, recipe: Recipe) -> dict[str, FileRecord]:
     return {record.file: record for record in records}
 
 
-def _read_journal(path: Path) -> tuple[Recipe | None, list[FileRecord]]:
-    """Return what a journal holds; a line cut short by a crash ends it."""
-    first, *rest = path.read_text(encoding="utf-8").splitlines() or [""]
-    records = []
-    try:
-        recipe = Recipe.model_validate_json(first)
-        for line in rest:
-            records.append(FileRecord.model_validate_json(line))
-    except ValidationError:
-        return (recipe, records) if rest else (None, [])
-    return recipe, records
-
-
 def _is_intact(labels: Path, out: Path, record: FileRecord) -> bool:
-    target = out / record.file
-    return (
-        target.is_file()
-        and _hash_file(target) == record.sha256_out
-        and _hash_file(labels / record.file) == record.sha256_in
-    )
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return has_hash(out / record.file, record.sha256_out) and has_hash(labels / record.file, record.sha256_in)
 
 
 def _hash_pixels(label: LabelArray) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from metastructure.data.evaluate import PROBABILITIES_SUFFIX
 from metastructure.data.files import IMAGE_SUFFIXES, TIFF_SUFFIXES, find_files
 from metastructure.data.folder import find_items
+from metastructure.data.journal import lie_apart
 from metastructure.errors import DataError
 
 CHECKPOINT_SUFFIX = ".checkpoint"
@@ -77,8 +78,7 @@ def check_file_targets(out: Path, probabilities: bool) -> list[Path]:
 
 def check_out_folder(images: Path, out: Path) -> None:
     """Raise DataError unless `out` lies apart from `images` and is new, empty, or holds predictions."""
-    source, target = images.resolve(), out.resolve()
-    if source == target or target.is_relative_to(source) or source.is_relative_to(target):
+    if not lie_apart(images, out):
         raise DataError(f"{out}: images and predictions must lie in separate folders, neither inside the other.")
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: this is a file; name a folder for the labels of a folder of images.")

@@ -4,12 +4,10 @@
 written for it. A file is done when model, image and output all still have those hashes.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +15,7 @@ import tifffile
 
 from metastructure._version import __version__
 from metastructure.data.files import atomic_path, load_image, save_image
+from metastructure.data.journal import hash_file, hash_outputs, hold_outputs, read_journal, start_journal
 from metastructure.errors import DataError, RunError
 from metastructure.training.decode import Probabilities
 from metastructure.training.paths import (
@@ -86,19 +85,18 @@ def predict_folder(
     done = _load_done(out, recipe)
     predicted, failures = 0, list[str]()
     with ExitStack() as stack:
-        journal: TextIO | None = None  # opened with the first label, so that a call without one leaves nothing behind
+        add_record: Callable[[object], None] | None = None  # a call that writes no label leaves no journal either
         for index, path in enumerate(paths, start=1):
             name = path.relative_to(images).as_posix()
             targets = targets_in_folder(out / name, probabilities)
             try:
-                source = _hash(path)
-                if not _is_done(done.get(name), source, out, targets):
+                source, record = hash_file(path), done.get(name)
+                if not record or record["sha256_in"] != source or not hold_outputs(record["written"], out, targets):
                     pixels = _predict(segmenter, path, probabilities, tile_px)
-                    journal = journal or stack.enter_context(_start_journal(out, recipe, done))
+                    if add_record is None:
+                        add_record = stack.enter_context(start_journal(out / JOURNAL_NAME, recipe, done.values()))
                     _write(pixels, targets)
-                    written = {target.relative_to(out).as_posix(): _hash(target) for target in targets}
-                    journal.write(json.dumps({"file": name, "sha256_in": source, "written": written}) + "\n")
-                    journal.flush()
+                    add_record({"file": name, "sha256_in": source, "written": hash_outputs(out, targets)})
                     predicted += 1
             except DataError as error:
                 failures.append(str(error))
@@ -129,45 +127,13 @@ def _load_done(out: Path, recipe: dict[str, Any]) -> dict[str, dict[str, Any]]:
     path = out / JOURNAL_NAME
     if not path.is_file():
         return {}
-    made, *records = list(_read_lines(path)) or [recipe]
-    if made != recipe:
+    made, records = read_journal(path, dict[str, Any], dict[str, Any])
+    if made is not None and made != recipe:
         raise DataError(
             f"{out}: this folder holds predictions of another model, tile or version (see {JOURNAL_NAME}); "
             "name another one."
         )
     return {record["file"]: record for record in records}
-
-
-def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield what a journal holds; a line cut short by a crash ends it."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            content = json.loads(line)
-        except json.JSONDecodeError:
-            return
-        yield content
-
-
-@contextmanager
-def _start_journal(out: Path, recipe: dict[str, Any], done: dict[str, dict[str, Any]]) -> Iterator[TextIO]:
-    """Give a journal that holds what was done before, and takes in more."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / JOURNAL_NAME).open("w", encoding="utf-8") as journal:
-        for content in (recipe, *done.values()):
-            journal.write(json.dumps(content) + "\n")
-        journal.flush()
-        yield journal
-
-
-def _is_done(record: dict[str, Any] | None, source: str, out: Path, targets: list[Path]) -> bool:
-    if record is None:
-        return False
-    written = record["written"]
-    names = [target.relative_to(out).as_posix() for target in targets]
-    return record["sha256_in"] == source and all(
-        name in written and target.is_file() and _hash(target) == written[name]
-        for name, target in zip(names, targets, strict=True)
-    )
 
 
 def _predict(segmenter: Segmenter, path: Path, probabilities: bool, tile_px: int) -> tuple[Label, Probabilities | None]:
@@ -194,14 +160,6 @@ def _save_map(path: Path, p_CHW: Probabilities) -> None:
     with atomic_path(path) as temporary:
         axes = {"axes": "YX" if pixels.ndim == 2 else "CYX"}
         tifffile.imwrite(temporary, pixels, photometric="minisblack", compression="zlib", metadata=axes)
-
-
-def _hash(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: the file cannot be read ({error.strerror}).") from None
 
 
 def _describe(failures: list[str], num_images: int, out: Path) -> str:

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metastructure._version import __version__
 from metastructure.data.files import ImageArray, atomic_path, write_text
+from metastructure.data.journal import hash_file
 from metastructure.data.strict_json import to_json
 from metastructure.errors import DataError, RunError
 from metastructure.unsupervised.base import Method, Predictor, Score, Side, Work
-from metastructure.unsupervised.folder_look import hash_file
 from metastructure.unsupervised.methods import parse_method
 from metastructure.unsupervised.segment import Fitted
 

@@ -3,7 +3,6 @@
 `H` rows, `W` columns, `K` channels. Images are read one at a time and none is kept.
 """
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from metastructure.data.files import IMAGE_SUFFIXES, ImageArray, load_image
+from metastructure.data.journal import hash_file
 from metastructure.errors import DataError, RunError
 from metastructure.training.paths import find_images
 from metastructure.unsupervised.base import Side
@@ -137,21 +137,6 @@ def with_channels(image: ImageArray, channels: int) -> ImageArray:
     if channels == 1 and image.ndim == 3:
         return np.asarray(np.asarray(image, dtype=np.float64).mean(axis=2))
     return np.repeat(image[..., None], channels, axis=2) if channels > 1 and image.ndim == 2 else image
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: the file cannot be read ({error.strerror}).") from None
 
 
 def join_failures(failures: dict[str, str]) -> str:

@@ -17,6 +17,7 @@ import tifffile
 
 from metastructure._version import __version__
 from metastructure.data.files import TIFF_SUFFIXES, atomic_path, save_image, write_text
+from metastructure.data.journal import hash_outputs, lie_apart, start_journal
 from metastructure.data.strict_json import to_json
 from metastructure.errors import DataError, MetastructureError, RunError
 from metastructure.training.paths import targets_in_folder
@@ -29,16 +30,14 @@ from metastructure.unsupervised.fitted_file import (
     read_fitted,
     save_fitted,
 )
-from metastructure.unsupervised.folder_look import FolderLook, OnPhase, hash_file, join_failures, look_at_images
+from metastructure.unsupervised.folder_look import FolderLook, OnPhase, join_failures, look_at_images
 from metastructure.unsupervised.folder_result import LABELS_NAME, FolderSegmentation, SegmentedImage, used_versions
 from metastructure.unsupervised.label_journal import (
     FIT_KEY,
     JOURNAL_NAME,
     Record,
-    add_record,
     is_done,
     load_records,
-    start_journal,
 )
 from metastructure.unsupervised.methods import DEFAULT_METHOD, MethodSpec, parse_method
 from metastructure.unsupervised.segment import THRESHOLD, Fitted
@@ -191,8 +190,7 @@ def look_to_fit(images: Path, side: Side | Literal["auto"], on_phase: OnPhase | 
 
 def check_out(images: Path, out: Path, goes_on: bool) -> None:
     """Raise DataError unless `out` lies apart from `images` and is new, empty, or, if it `goes_on`, begun."""
-    source, target = images.resolve(), out.resolve()
-    if source.is_dir() and (target.is_relative_to(source) or source.is_relative_to(target)):
+    if images.is_dir() and not lie_apart(images, out):
         raise DataError(f"{out}: images and labels must lie in separate folders, neither inside the other.")
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: this is a file; name a new folder for labels and page.")
@@ -232,10 +230,10 @@ def _label(
         return _Labelled(done, told, {}, 0)
     fitted, fit_seconds, notes = _fit(fit)
     failures = dict[str, str]()
-    with start_journal(out, recipe, done) as journal:
+    with start_journal(out / JOURNAL_NAME, recipe, done.values()) as add_record:
         not_kept = keep(fitted)
         told = told or {FIT_KEY: fit_seconds, "notes": [*notes, not_kept] if not_kept else notes}
-        add_record(journal, told)
+        add_record(told)
         for index, name in enumerate(left, start=1):
             done.pop(name, None)
             try:
@@ -244,7 +242,7 @@ def _label(
                 path = str(look.root / name)
                 failures[name] = str(error) if path in str(error) else f"{path}: {error}"
             else:
-                add_record(journal, done[name])
+                add_record(done[name])
             if on_phase is not None:
                 on_phase("labelling", index, len(left))
     return _Labelled(done, told, failures, len(left) - len(failures))
@@ -270,7 +268,7 @@ def _label_one(fitted: Fitted, look: FolderLook, name: str, targets: list[Path],
     return {
         "file": name,
         "sha256_in": look.hashes[name],
-        "written": {target.relative_to(out).as_posix(): hash_file(target) for target in targets},
+        "written": hash_outputs(out, targets),
         "shape": label.shape,
         "foreground": float(label.mean()),
         "seconds": seconds,
