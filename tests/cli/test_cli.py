@@ -3,22 +3,16 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from metastructure.cli import app as app_module
 from metastructure.data.files import save_image
 from metastructure.study import Store
 
-
-def _run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["metastructure", *map(str, words)])
-    with pytest.raises(SystemExit) as caught:
-        app_module.main()
-    out, err = capsys.readouterr()
-    return int(caught.value.code or 0), out, err
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.mark.parametrize(
@@ -45,10 +39,10 @@ def _run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
     ],
 )
 def test_help_fits_80_columns_and_shows_an_example(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    code, out, _ = _run(capsys, monkeypatch, *words, "--help")
+    code, out, _ = run(*words, "--help")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     if words not in {("study",), ("data",)}:
@@ -69,14 +63,10 @@ def test_help_fits_80_columns_and_shows_an_example(
     ],
 )
 def test_wrong_use_is_one_line_and_code_2(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    words: tuple[str, ...],
-    complaint: str,
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...], complaint: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, err = _run(capsys, monkeypatch, *words)
+    code, out, err = run(*words)
     assert code == 2
     assert out == ""
     lines = [line for line in err.splitlines() if line.strip()]
@@ -87,77 +77,71 @@ def test_wrong_use_is_one_line_and_code_2(
 
 
 @pytest.mark.parametrize("words", [(), ("study",), ("data",)])
-def test_a_bare_group_prints_its_help(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
-) -> None:
-    code, out, err = _run(capsys, monkeypatch, *words)
+def test_a_bare_group_prints_its_help(run: Run, words: tuple[str, ...]) -> None:
+    code, out, err = run(*words)
     assert code == 2
     assert out.startswith("Usage: metastructure")
     assert "error" not in err
 
 
 def test_a_study_from_run_to_report(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, study_file: Path
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, study_file: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, _, err = _run(capsys, monkeypatch, "study", "table", study_file)
+    code, _, err = run("study", "table", study_file)
     assert code == 1
     assert "no run of study 'tiny' is done" in err
-    code, out, err = _run(capsys, monkeypatch, "study", "run", study_file, "--threads", 1)
+    code, out, err = run("study", "run", study_file, "--threads", 1)
     assert code == 0
     assert "flip:0.3" in out
     assert "4/4 blobs · flip:0.3" in err
-    code, out, _ = _run(capsys, monkeypatch, "study", "status", study_file)
+    code, out, _ = run("study", "status", study_file)
     assert out.startswith("tiny: 4 done, 0 interrupted, 0 missing")
-    code, out, _ = _run(capsys, monkeypatch, "study", "status", study_file, "--json")
+    code, out, _ = run("study", "status", study_file, "--json")
     assert len(json.loads(out)["done"]) == 4
-    code, out, _ = _run(capsys, monkeypatch, "study", "table", study_file, "--json")
+    code, out, _ = run("study", "table", study_file, "--json")
     assert [row["noise"] for row in json.loads(out)["table"]] == ["clean", "flip:0.3"]
     assert json.loads(out)["claims"] == []
-    code, out, _ = _run(capsys, monkeypatch, "study", "table", study_file, "--format", "csv")
+    code, out, _ = run("study", "table", study_file, "--format", "csv")
     assert out.startswith("data,network,recipe,noise,")
-    code, out, _ = _run(capsys, monkeypatch, "study", "table", study_file, "--format", "markdown")
+    code, out, _ = run("study", "table", study_file, "--format", "markdown")
     assert out.startswith("| label |")
-    code, out, _ = _run(capsys, monkeypatch, "study", "report", study_file, "--out", "page.html")
+    code, out, _ = run("study", "report", study_file, "--out", "page.html")
     assert code == 0
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_ctrl_c_is_told_in_one_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, study_file: Path
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, study_file: Path
 ) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Store, "save", interrupt)
-    code, _, err = _run(capsys, monkeypatch, "study", "run", study_file, "--threads", 1)
+    code, _, err = run("study", "run", study_file, "--threads", 1)
     assert code == 130
     assert err.splitlines()[-1] == "error: interrupted; the same command goes on where it stopped."
 
 
-def test_generate_then_check(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_generate_then_check(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "mito"
     words = ("data", "generate", "mito", folder, "--train", 2, "--val", 1, "--test", 1, "--size", 32, "--bits", 16)
-    assert _run(capsys, monkeypatch, *words)[0] == 0
-    code, out, _ = _run(capsys, monkeypatch, "data", "check", folder)
+    assert run(*words)[0] == 0
+    code, out, _ = run("data", "check", folder)
     assert code == 0
     assert "train  2 images, 32 x 32, uint16" in out
-    code, out, _ = _run(capsys, monkeypatch, "data", "check", folder, "--json")
+    code, out, _ = run("data", "check", folder, "--json")
     assert json.loads(out)["num_classes"] == 2
 
 
-def test_check_lists_all_problems_and_exits_with_1(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_check_lists_all_problems_and_exits_with_1(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     words = ("data", "generate", "nuc", tmp_path / "nuc", "--train", 2, "--val", 1, "--test", 0, "--size", 32)
-    assert _run(capsys, monkeypatch, *words)[0] == 0
+    assert run(*words)[0] == 0
     label = next((tmp_path / "nuc" / "val" / "labels").iterdir())
     save_image(label, np.full((32, 32), 255, np.uint8))
     monkeypatch.chdir(tmp_path)
-    code, out, err = _run(capsys, monkeypatch, "data", "check", "nuc")
+    code, out, err = run("data", "check", "nuc")
     assert (code, err) == (1, "")
     lines = out.splitlines()
     assert lines[0] == "nuc: 2 classes, grey images"
@@ -167,10 +151,10 @@ def test_check_lists_all_problems_and_exits_with_1(
         "  nuc/test: this split is missing; make it with the folders images and labels.",
         "  nuc/val/labels: every pixel of these labels is IGNORE (255); label some of them.",
     ]
-    code, out, _ = _run(capsys, monkeypatch, "data", "check", "nuc", "--json")
+    code, out, _ = run("data", "check", "nuc", "--json")
     assert code == 1
     assert [problem.partition(":")[0] for problem in json.loads(out)["problems"]] == ["nuc/test", "nuc/val/labels"]
-    code, out, _ = _run(capsys, monkeypatch, "data", "check", "nuc/train")
+    code, out, _ = run("data", "check", "nuc/train")
     assert code == 1
     assert out.startswith("nuc/train: no split that can be used\n3 problems:\n")
 

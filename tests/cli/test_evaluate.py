@@ -2,14 +2,15 @@
 
 import csv
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from metastructure.cli import app as app_module
 from metastructure.data.synthetic.folder import write_dataset
 from metastructure.training.segmenter import Segmenter
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -31,34 +32,23 @@ def model(data: Path) -> Path:
     return data / "model.pt"
 
 
-def _run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["metastructure", *map(str, words)])
-        with pytest.raises(SystemExit) as caught:
-            app_module.main()
-    out, err = capsys.readouterr()
-    return int(caught.value.code or 0), out, err
-
-
-def test_images_are_named_below_the_folder_as_without_a_model(
-    capsys: pytest.CaptureFixture[str], data: Path, model: Path
-) -> None:
+def test_images_are_named_below_the_folder_as_without_a_model(run: Run, data: Path, model: Path) -> None:
     labels, rows = data / "nuc" / "test" / "labels", data / "rows.csv"
     words = ("evaluate", "--model", model, data / "nuc" / "test", "--threads", 1, "--csv", rows)
-    code, out, _ = _run(capsys, *words, "--json")
+    code, out, _ = run(*words, "--json")
     assert code == 0
     names = [row["image"] for row in csv.DictReader(rows.read_text().splitlines())]
-    folders = json.loads(_run(capsys, "evaluate", labels, labels, "--json")[1])
+    folders = json.loads(run("evaluate", labels, labels, "--json")[1])
     expected = [image["id"] for image in folders["images"]]
     assert names[::2] == names[1::2] == [image["id"] for image in json.loads(out)["images"]] == expected
     assert str(data) not in out + rows.read_text()
 
 
-def test_no_file_is_overwritten(capsys: pytest.CaptureFixture[str], data: Path) -> None:
+def test_no_file_is_overwritten(run: Run, data: Path) -> None:
     labels = data / "nuc" / "test" / "labels"
     victim = next(labels.iterdir())
     before = victim.read_bytes()
-    code, out, err = _run(capsys, "evaluate", labels, labels, "--csv", victim)
+    code, out, err = run("evaluate", labels, labels, "--csv", victim)
     assert (code, out) == (2, "")
     assert err == f"error: {victim}: this file exists and is not overwritten; name another one, or delete it.\n"
     assert victim.read_bytes() == before

@@ -1,7 +1,7 @@
 """``metastructure measure``: table, JSON, page, wrong use, and the place for sub-commands."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 import metastructure as ms
-from metastructure.cli import app as app_module
 from metastructure.cli import measure as measure_module
 from metastructure.data.measurement import Measurement
 from metastructure.data.strict_json import to_json
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -28,26 +29,14 @@ def labels(tmp_path: Path) -> Path:
     return root
 
 
-def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object
-) -> tuple[int, str, list[str]]:
-    monkeypatch.setattr(sys, "argv", ["metastructure", "measure", *map(str, words)])
-    with pytest.raises(SystemExit) as caught:
-        app_module.main()
-    out, err = capsys.readouterr()
-    return int(caught.value.code or 0), out, err.splitlines()
-
-
-def test_table_json_and_page(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, labels: Path
-) -> None:
+def test_table_json_and_page(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, labels: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, _ = call(capsys, monkeypatch, "labels", "--half-widths", "1,2", "--classes", 2)
+    code, out, _ = run("measure", "labels", "--half-widths", "1,2", "--classes", 2)
     assert code == 0
     assert out.startswith("2 labels, 20 x 24 px, 2 classes, 0.0 % IGNORE: labels\n")
     assert max(map(len, out.splitlines())) <= 80
     assert "add -o DIR" in out
-    code, out, _ = call(capsys, monkeypatch, "labels", "--against", labels, "-o", "out", "--json", "--seed", 3)
+    code, out, _ = run("measure", "labels", "--against", labels, "-o", "out", "--json", "--seed", 3)
     assert code == 0
     found = json.loads(out)
     assert (found["seed"], found["num_images"]) == (3, 2)
@@ -59,23 +48,19 @@ def test_table_json_and_page(
 
 @pytest.mark.parametrize("words", [("labels",), ("theory", "labels", "--images", 1)])
 def test_results_are_never_overwritten(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    labels: Path,
-    words: tuple[object, ...],
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, labels: Path, words: tuple[object, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out").mkdir()  # empty: taken
-    assert call(capsys, monkeypatch, *words, "-o", "out")[0] == 0
+    assert run("measure", *words, "-o", "out")[0] == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    code, out, err = call(capsys, monkeypatch, *words, "-o", "out")
+    code, out, err = run("measure", *words, "-o", "out")
     assert (code, out) == (2, "")
-    assert err == ["error: out: this folder holds files already; name a new one for the result."]
+    assert err == "error: out: this folder holds files already; name a new one for the result.\n"
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
-    code, _, err = call(capsys, monkeypatch, "nowhere", "-o", labels / "a.png")
-    assert (code, len(err)) == (2, 1)
-    assert "a.png: this is a file" in err[0]  # told before the labels are looked for
+    code, _, err = run("measure", "nowhere", "-o", labels / "a.png")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "a.png: this is a file" in err  # told before the labels are looked for
 
 
 def read_strictly(text: str) -> Any:
@@ -87,13 +72,11 @@ def read_strictly(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-def test_what_is_undefined_is_json_too(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_is_undefined_is_json_too(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "labels").mkdir()
     Image.fromarray(np.full((20, 24), 255, dtype=np.uint8)).save(tmp_path / "labels" / "a.png")
     monkeypatch.chdir(tmp_path)
-    code, out, _ = call(capsys, monkeypatch, "labels", "--against", "labels", "-o", "out", "--json")
+    code, out, _ = run("measure", "labels", "--against", "labels", "-o", "out", "--json")
     assert code == 0
     found = read_strictly(out)
     assert found["comparison"]["sigma_min"]["value"] == found["classes"][0]["share"] == "NaN"
@@ -116,43 +99,36 @@ def test_what_is_undefined_is_json_too(
     ],
 )
 def test_wrong_use_is_one_line_and_code_2(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    labels: Path,
-    words: tuple[str, ...],
-    complaint: str,
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, labels: Path, words: tuple[str, ...], complaint: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, err = call(capsys, monkeypatch, *words, "-o", "out")
-    assert (code, out, len(err)) == (2, "", 1)
-    assert complaint in err[0]
+    code, out, err = run("measure", *words, "-o", "out")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert complaint in err
     assert not (tmp_path / "out").exists()
 
 
-def test_help_fits_and_shows_an_example(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_fits_and_shows_an_example(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    code, out, _ = call(capsys, monkeypatch, "--help")
+    code, out, _ = run("measure", "--help")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     assert "Example: metastructure measure" in out
 
 
-def test_the_first_word_may_name_a_sub_command(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_word_may_name_a_sub_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def count(number: int) -> None:
         """Count. Example: metastructure measure count 3."""
         print(number + 1)
 
     monkeypatch.setitem(measure_module.SUB_COMMANDS, "count", count)
-    assert call(capsys, monkeypatch, "count", 3)[:2] == (0, "4\n")
-    code, out, _ = call(capsys, monkeypatch, "count", "--help")
+    assert run("measure", "count", 3)[:2] == (0, "4\n")
+    code, out, _ = run("measure", "count", "--help")
     assert code == 0
     assert out.startswith("Usage: metastructure measure count [OPTIONS]")
-    code, _, err = call(capsys, monkeypatch, "./count")
+    code, _, err = run("measure", "./count")
     assert code == 2
-    assert "count: no such folder of labels" in err[0]
+    assert "count: no such folder of labels" in err.splitlines()[0]
 
 
 def test_public_names() -> None:

@@ -4,19 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
-from typer.testing import CliRunner
-
-from metastructure.cli.repair import repair
-from metastructure.errors import ConfigError
-
-app = typer.Typer()
-app.command()(repair)
-
-
-def call(*words):
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture
@@ -38,24 +26,24 @@ def matrix(tmp_path):
     return path
 
 
-def test_labels_are_repaired(labels, matrix, tmp_path):
+def test_labels_are_repaired(run, labels, matrix, tmp_path):
     out = tmp_path / "mended"
-    result = call(labels, out, "--transition", matrix)
-    assert result.exit_code == 0
-    assert "share that keeps its class, by class: 0.990, 0.990" in result.stdout
-    assert result.stdout.splitlines()[-1] == f"2 labels, 2 changed, 0.06 % of the pixels: {out}/repair.csv"
+    result = run("repair", labels, out, "--transition", matrix)
+    assert result.code == 0
+    assert "share that keeps its class, by class: 0.990, 0.990" in result.out
+    assert result.out.splitlines()[-1] == f"2 labels, 2 changed, 0.06 % of the pixels: {out}/repair.csv"
     assert np.asarray(Image.open(out / "a.png"))[2, 33] == 0
 
 
-def test_a_dry_run_needs_no_folder(labels):
-    result = call(labels, "--method", "shift:-1", "--dry-run")
-    assert result.exit_code == 0
-    assert "objects: 2 vanished" in result.stdout
-    assert result.stdout.endswith("dry run, nothing written\n")
+def test_a_dry_run_needs_no_folder(run, labels):
+    result = run("repair", labels, "--method", "shift:-1", "--dry-run")
+    assert result.code == 0
+    assert "objects: 2 vanished" in result.out
+    assert result.out.endswith("dry run, nothing written\n")
 
 
-def test_json_is_the_manifest(labels, matrix, tmp_path):
-    found = json.loads(call(labels, tmp_path / "mended", "--transition", matrix, "--json").stdout)
+def test_json_is_the_manifest(run, labels, matrix, tmp_path):
+    found = json.loads(run("repair", labels, tmp_path / "mended", "--transition", matrix, "--json").out)
     assert found["recipe"]["method"] == "denoise"
     assert found == json.loads((tmp_path / "mended" / "repair.json").read_text())
 
@@ -71,10 +59,16 @@ def test_json_is_the_manifest(labels, matrix, tmp_path):
         ("labels", "out", "--convention", "odd"),
     ],
 )
-def test_wrong_use_exits_with_2(words):
-    assert call(*words).exit_code == 2
+def test_wrong_use_exits_with_2(run, words):
+    code, out, err = run("repair", *words)
+    assert (code, out) == (2, "")
+    assert err.endswith("; see 'metastructure repair --help'.\n")
 
 
-def test_a_bad_method_or_file_is_a_config_error(labels, tmp_path):
-    assert isinstance(call(labels, tmp_path / "out", "--method", "blur").exception, ConfigError)
-    assert isinstance(call(labels, tmp_path / "out", "--transition", tmp_path / "none").exception, ConfigError)
+def test_a_bad_method_or_file_is_named(run, labels, tmp_path):
+    code, out, err = run("repair", labels, tmp_path / "out", "--method", "blur")
+    assert (code, out) == (2, "")
+    assert err == "error: method must be 'denoise' or 'shift:PX', such as 'shift:-1.5'; got 'blur'.\n"
+    code, out, err = run("repair", labels, tmp_path / "out", "--transition", tmp_path / "none")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {tmp_path / 'none'}: no such file; write the matrix as [[0.9, 0.1], [0.2, 0.8]]")

@@ -1,17 +1,18 @@
 """``metastructure segment``: one method, several, a fitted one, and wrong use."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import metastructure as ms
-from metastructure.cli import app as app_module
 from metastructure.data.files import load_label, save_image
 from metastructure.unsupervised.folder_result import Comparison, FolderSegmentation
 from metastructure.unsupervised.methods import DEFAULT_METHOD, METHODS
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -25,21 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object
-) -> tuple[int, str, list[str]]:
-    monkeypatch.setattr(sys, "argv", ["metastructure", "segment", *map(str, words)])
-    with pytest.raises(SystemExit) as caught:
-        app_module.main()
-    out, err = capsys.readouterr()
-    return int(caught.value.code or 0), out, err.splitlines()
-
-
-def test_labels_page_and_summary(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> None:
-    code, out, err = call(capsys, monkeypatch, "images", "out", "--method", "otsu", "--side", "bright", "--seed", 3)
-    assert (code, err) == (0, [])
+def test_labels_page_and_summary(run: Run, folder: Path) -> None:
+    code, out, err = run("segment", "images", "out", "--method", "otsu", "--side", "bright", "--seed", 3)
+    assert (code, err) == (0, "")
     assert out.splitlines() == [
         "2 labels in out/labels by otsu",
         "object: median 11.2 %, 11.2 to 11.2 % of an image",  # 81 of 720 pixels
@@ -50,29 +39,23 @@ def test_labels_page_and_summary(
     assert load_label(folder / "out/labels/b.png").sum() == 81
     page = (folder / "out/page.html").read_text(encoding="utf-8")
     assert "metastructure segment images out --method otsu --side bright --seed 3" in page
-    code, out, _ = call(
-        capsys, monkeypatch, "images", "out", "--method", "otsu", "--side", "bright", "--seed", 3, "--json"
-    )
+    code, out, _ = run("segment", "images", "out", "--method", "otsu", "--side", "bright", "--seed", 3, "--json")
     assert code == 0
     found = FolderSegmentation.model_validate_json(out)
     assert (found.num_new, found.seed) == (0, 3)
     assert json.loads(out) == json.loads((folder / "out/segmentation.json").read_text())
 
 
-def test_a_fitted_method_labels_other_images(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> None:
-    assert call(capsys, monkeypatch, "images", "out", "--side", "dark", "--method", "li")[0] == 0
-    code, out, _ = call(capsys, monkeypatch, "images/a.png", "new", "--fitted", "out", "--probabilities")
+def test_a_fitted_method_labels_other_images(run: Run, folder: Path) -> None:
+    assert run("segment", "images", "out", "--side", "dark", "--method", "li")[0] == 0
+    code, out, _ = run("segment", "images/a.png", "new", "--fitted", "out", "--probabilities")
     assert code == 0
     assert out.startswith("1 label in new/labels by li\nobject: 88.8 % of an image\n")
     assert "darker than what surrounds them, as in the images the method was fitted to" in out
     assert sorted(path.name for path in (folder / "new/labels").iterdir()) == ["a.png", "a.probabilities.tif"]
 
 
-def test_without_a_method_the_default_is_taken(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> None:
+def test_without_a_method_the_default_is_taken(run: Run, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     taken = []
 
     def take(images: Path, out: Path, method: str, **_: object) -> None:
@@ -80,34 +63,30 @@ def test_without_a_method_the_default_is_taken(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("metastructure.unsupervised.segment_folder.segment_folder", take)
-    assert call(capsys, monkeypatch, "images", "out")[0] == 130
+    assert run("segment", "images", "out")[0] == 130
     assert taken == [DEFAULT_METHOD]
 
 
-def test_several_methods_are_compared(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> None:
-    code, out, err = call(capsys, monkeypatch, "images", "out", "--method", "otsu", "--method", "triangle")
-    assert (code, err) == (0, [])
+def test_several_methods_are_compared(run: Run, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    code, out, err = run("segment", "images", "out", "--method", "otsu", "--method", "triangle")
+    assert (code, err) == (0, "")
     assert out.startswith("2 methods, labels in out/METHOD/labels\notsu  ")
     assert load_label(folder / "out/triangle/labels/a.png").shape == (24, 30)
     assert "Side by side" in (folder / "out/page.html").read_text(encoding="utf-8")
     few = {name: METHODS[name] for name in ("li", "otsu")}
     monkeypatch.setattr("metastructure.unsupervised.methods.METHODS", few)
-    code, out, _ = call(capsys, monkeypatch, "images", "every", "--method", "all", "--json")
+    code, out, _ = run("segment", "images", "every", "--method", "all", "--json")
     assert code == 0
     assert [one.title for one in Comparison.model_validate_json(out).methods] == ["li", "otsu"]
 
 
-def test_what_has_no_label_is_told_last_with_code_1(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> None:
+def test_what_has_no_label_is_told_last_with_code_1(run: Run, folder: Path) -> None:
     (folder / "images/bad.png").write_bytes(b"no image")
-    code, out, err = call(capsys, monkeypatch, "images", "out", "--method", "otsu")
+    code, out, err = run("segment", "images", "out", "--method", "otsu")
     assert code == 1
     assert out.startswith("2 labels in out/labels")
-    assert len(err) == 1
-    assert err[0].startswith("error: 1 image could not be labelled; the others have labels. images/bad.png: the file")
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: 1 image could not be labelled; the others have labels. images/bad.png: the file")
     assert "images/bad.png: the file cannot be read" in (folder / "out/page.html").read_text(encoding="utf-8")
 
 
@@ -125,22 +104,16 @@ def test_what_has_no_label_is_told_last_with_code_1(
         (("images", "out", "--fitted", "out", "--method", "li"), "--fitted brings its own method, side and seed"),
     ],
 )
-def test_wrong_use_is_one_line_and_code_2(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    folder: Path,
-    words: tuple[str, ...],
-    complaint: str,
-) -> None:
-    code, out, err = call(capsys, monkeypatch, *words)
-    assert (code, out, len(err)) == (2, "", 1)
-    assert complaint in err[0]
+def test_wrong_use_is_one_line_and_code_2(run: Run, folder: Path, words: tuple[str, ...], complaint: str) -> None:
+    code, out, err = run("segment", *words)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert complaint in err
     assert [path.name for path in folder.iterdir()] == ["images"]
 
 
-def test_help_fits_and_shows_an_example(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_fits_and_shows_an_example(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    code, out, _ = call(capsys, monkeypatch, "--help")
+    code, out, _ = run("segment", "--help")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     assert "Example: metastructure segment" in out

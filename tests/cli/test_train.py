@@ -3,28 +3,21 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from metastructure.cli import app as app_module
 from metastructure.cli.train import parse_network, parse_settings
 from metastructure.data.files import load_label, save_image
 from metastructure.data.synthetic.folder import write_dataset
 from metastructure.errors import ConfigError
 from metastructure.training import loop
 
+Run = Callable[..., tuple[int, str, str]]
+
 TINY = ("--network", "residual_unet(width=4)", "--epochs", 2, "--batch-size", 2, "--crop", 32, "--threads", 1)
-
-
-def _run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["metastructure", *map(str, words)])
-        with pytest.raises(SystemExit) as caught:
-            app_module.main()
-    out, err = capsys.readouterr()
-    return int(caught.value.code or 0), out, err
 
 
 @pytest.fixture(scope="module")
@@ -35,49 +28,47 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
-def test_help_fits_80_columns_and_shows_an_example(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
+def test_help_fits_80_columns_and_shows_an_example(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    code, out, _ = _run(capsys, command, "--help")
+    code, out, _ = run(command, "--help")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     assert f"Example: metastructure {command}" in out
 
 
-def test_from_training_to_scores(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:
+def test_from_training_to_scores(run: Run, data: Path, tmp_path: Path) -> None:
     model, out = tmp_path / "model.pt", tmp_path / "labels"
     words = ("train", data, "-o", model, *TINY, "--set", "average=ema", "--names", "background,nucleus")
-    code, told, err = _run(capsys, *words, "--json")
+    code, told, err = run(*words, "--json")
     assert (code, err) == (0, "")
     header = json.loads(told)
     assert (header["training"]["average"], header["training"]["crop_px"], len(header["loss"])) == ("ema", 32, 2)
-    code, told, _ = _run(capsys, *words)
+    code, told, _ = run(*words)
     assert (code, "was trained before" in told) == (0, True)
 
     words = ("predict", model, data / "test" / "images", out, "--threads", 1)
-    assert _run(capsys, *words)[1] == f"{out}: 2 predicted\n"
-    assert _run(capsys, *words)[1] == f"{out}: 0 predicted, 2 were done before\n"
+    assert run(*words)[1] == f"{out}: 2 predicted\n"
+    assert run(*words)[1] == f"{out}: 0 predicted, 2 were done before\n"
     single = next((data / "test" / "images").iterdir())
-    assert _run(capsys, "predict", model, single, tmp_path / "one.tif", "--probabilities", "--json")[0] == 0
+    assert run("predict", model, single, tmp_path / "one.tif", "--probabilities", "--json")[0] == 0
     assert load_label(tmp_path / "one.tif", 2).shape == (48, 40)
 
-    code, told, _ = _run(capsys, "evaluate", out, data / "test" / "labels", "--csv", tmp_path / "rows.csv")
+    code, told, _ = run("evaluate", out, data / "test" / "labels", "--csv", tmp_path / "rows.csv")
     assert code == 0
     assert max(map(len, told.splitlines())) <= 80
     assert told.splitlines()[0].split()[:2] == ["class", "pixels"]
     rows = (tmp_path / "rows.csv").read_text().splitlines()
     assert rows[0] == "image,class,label_pixels,predicted_pixels,dice,iou,image_accuracy"
     assert len(rows) == 1 + 2 * 2
-    folders = json.loads(_run(capsys, "evaluate", out, data / "test" / "labels", "--json")[1])
-    direct = json.loads(_run(capsys, "evaluate", "--model", model, data / "test", "--json", "--threads", 1)[1])
+    folders = json.loads(run("evaluate", out, data / "test" / "labels", "--json")[1])
+    direct = json.loads(run("evaluate", "--model", model, data / "test", "--json", "--threads", 1)[1])
     assert direct["classes"][1].pop("name") == "nucleus"
     assert direct["classes"][1] == folders["classes"][1]
     assert direct["miou"] == folders["miou"]
 
 
 def test_ctrl_c_is_130_and_the_same_command_goes_on(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path
+    run: Run, monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_INTERVAL_S", 0.0)
     words = ("train", data, "-o", tmp_path / "model.pt", *TINY)
@@ -89,62 +80,58 @@ def test_ctrl_c_is_130_and_the_same_command_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_checkpoint", save_and_interrupt)
-        code, _, err = _run(capsys, *words)
+        code, _, err = run(*words)
     assert code == 130
     assert err.splitlines()[-1] == "error: interrupted; the same command goes on where it stopped."
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt.checkpoint"]
-    assert _run(capsys, *words)[0] == 0
+    assert run(*words)[0] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
 
 
 def test_ctrl_c_before_a_state_was_kept_says_so(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path
+    run: Run, monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path
 ) -> None:
     def interrupt(*content: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("metastructure.training.fit.train", interrupt)
-    code, out, err = _run(capsys, "train", data, "-o", tmp_path / "model.pt", *TINY)
+    code, out, err = run("train", data, "-o", tmp_path / "model.pt", *TINY)
     assert (code, out) == (130, "")
     assert err == "error: interrupted before any state was kept; the same command starts afresh.\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_epoch_is_no_plural(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:
-    told = _run(capsys, "train", data, "-o", tmp_path / "m.pt", *TINY, "--epochs", 1)[1]
+def test_one_epoch_is_no_plural(run: Run, data: Path, tmp_path: Path) -> None:
+    told = run("train", data, "-o", tmp_path / "m.pt", *TINY, "--epochs", 1)[1]
     assert ", 1 epoch, loss 0." in told
 
 
-def test_a_bad_image_is_exit_code_1_after_the_others(
-    capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path
-) -> None:
-    _run(capsys, "train", data, "-o", tmp_path / "m.pt", *TINY)
+def test_a_bad_image_is_exit_code_1_after_the_others(run: Run, data: Path, tmp_path: Path) -> None:
+    run("train", data, "-o", tmp_path / "m.pt", *TINY)
     for path in (data / "test" / "images").iterdir():
         (tmp_path / "images" / path.name).parent.mkdir(exist_ok=True)
         (tmp_path / "images" / path.name).write_bytes(path.read_bytes())
     (tmp_path / "images" / "bad.png").write_bytes(b"no image")
-    code, out, err = _run(capsys, "predict", tmp_path / "m.pt", tmp_path / "images", tmp_path / "out", "--threads", 1)
+    code, out, err = run("predict", tmp_path / "m.pt", tmp_path / "images", tmp_path / "out", "--threads", 1)
     assert (code, out) == (1, "")
     assert err.startswith("error: 1 of 3 images could not be predicted, the labels of the others are in ")
     assert len(err.splitlines()) == 1
     assert len(list((tmp_path / "out").iterdir())) == 3  # two labels and the journal
 
 
-def test_a_class_without_labels_is_a_line_of_warning(
-    capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path
-) -> None:
-    code, _, err = _run(capsys, "train", data, "-o", tmp_path / "m.pt", *TINY, "--classes", 3)
+def test_a_class_without_labels_is_a_line_of_warning(run: Run, data: Path, tmp_path: Path) -> None:
+    code, _, err = run("train", data, "-o", tmp_path / "m.pt", *TINY, "--classes", 3)
     assert (code, err) == (0, "warning: no training label holds class 2; it will never be predicted rightly.\n")
-    told = _run(capsys, "evaluate", "--model", tmp_path / "m.pt", data / "test", "--threads", 1)[1]
+    told = run("evaluate", "--model", tmp_path / "m.pt", data / "test", "--threads", 1)[1]
     assert told.splitlines()[-1] == "Class 2 was in no training label, so it has no score."
 
 
-def test_a_table_of_many_classes_fits_80_columns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_table_of_many_classes_fits_80_columns(run: Run, tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     for index in range(3):
         for kind in ("labels", "predictions"):
             save_image(tmp_path / kind / f"{index}.png", draw.integers(0, 12, (30, 30)).astype(np.uint8))
-    code, told, _ = _run(capsys, "evaluate", tmp_path / "predictions", tmp_path / "labels")
+    code, told, _ = run("evaluate", tmp_path / "predictions", tmp_path / "labels")
     assert code == 0
     assert max(map(len, told.splitlines())) <= 80
     assert "mean of 1..11" in told
@@ -170,15 +157,10 @@ def test_a_table_of_many_classes_fits_80_columns(capsys: pytest.CaptureFixture[s
     ],
 )
 def test_wrong_use_is_one_line_and_code_2(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    data: Path,
-    tmp_path: Path,
-    words: tuple[str, ...],
-    complaint: str,
+    run: Run, monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path, words: tuple[str, ...], complaint: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, err = _run(capsys, *(data if word == "DATA" else word for word in words))
+    code, out, err = run(*(data if word == "DATA" else word for word in words))
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert complaint in err

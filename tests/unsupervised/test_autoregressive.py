@@ -13,6 +13,8 @@ from metastructure.unsupervised.autoregressive import (
     MaskedConv,
     seen_weights,
 )
+from metastructure.unsupervised.cluster_method import NAMING_BATCHES
+from metastructure.unsupervised.cluster_network import ClusterPredictor, folder_draw
 
 SIZE = 23
 
@@ -83,3 +85,17 @@ def test_two_discs_are_found_and_progress_is_told() -> None:
     predicted = predict(images[0]) > 0.5
     assert 2 * (predicted & label).sum() / (predicted.sum() + label.sum()) > 0.75
     assert told[-1] == (60, 60)
+
+
+def test_statistics_are_taken_anew_without_masks() -> None:
+    """Those of the first norm are the plain mean over the batches that name the clusters, all nine weights seen."""
+    images = [np.random.default_rng(6).normal(size=(24, 30)) for _ in range(2)]
+    method, work = Autoregressive(width=4, steps=5, batch_size=2, crop_px=16, learning_rate=0.05), Work(threads=1)
+    predictor = method.fit(images, work)
+    assert isinstance(predictor, ClusterPredictor)
+    network, draw = predictor.network, folder_draw(images, 16, work, torch.device("cpu"))
+    assert isinstance(network, MaskedClusterer)
+    with torch.no_grad():
+        batches = [draw(f"naming {index}", 2) for index in range(NAMING_BATCHES)]
+        means = [network.convolutions[0](batch, None).mean((0, 2, 3)) for batch in batches]
+    torch.testing.assert_close(network.norms[0].running_mean, torch.stack(means).mean(0))

@@ -8,10 +8,11 @@ import torch
 
 from metastructure.errors import RunError
 from metastructure.training import Machine
-from metastructure.unsupervised import Work, segment
+from metastructure.unsupervised import Work, parse_method, segment
 from metastructure.unsupervised.cluster_network import build_seeded, maximise, predict_rows, score_image
 from metastructure.unsupervised.clusters import score_objects
 from metastructure.unsupervised.crops import standard_reader
+from metastructure.unsupervised.folder_result import method_title
 from metastructure.unsupervised.iic import IIC, NUM_SYMMETRIES, Clusterer, turn, turn_back
 from metastructure.unsupervised.information import joint_distribution, mean_information, mutual_information
 
@@ -170,3 +171,9 @@ def test_many_clusters_are_merged() -> None:
     settings = {"name": "iic", "width": 8, "steps": 60, "batch_size": 4, "crop_px": 32, "clusters": 6, "auxiliary": 0}
     found = segment(images, {**settings, "learning_rate": 0.01}, side="bright", threads=1)
     assert min(dice(found.labels[index], labels[index]) for index in range(2)) > 0.75
+
+
+def test_titles_list_the_settings_in_one_order() -> None:
+    """That of the published method: both heads, then the training, then the views."""
+    found = method_title(parse_method("iic:noise=0,steps=9,width=8,auxiliary=0,clusters=3"))
+    assert found == "iic:clusters=3,auxiliary=0,width=8,steps=9,noise=0.0"

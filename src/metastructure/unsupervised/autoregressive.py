@@ -3,28 +3,15 @@
 `B` batch, `K` channels, `C` clusters, `H` rows, `W` columns.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, ClassVar, final
+from typing import ClassVar, final
 
+import numpy as np
 import torch
-from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from metastructure.data.files import ImageArray
-from metastructure.rng import generator
-from metastructure.training.settings import Machine
-from metastructure.unsupervised.base import Method, Predictor, Work
-from metastructure.unsupervised.cluster_network import (
-    ClusterPredictor,
-    build_seeded,
-    folder_draw,
-    load_clusters,
-    maximise,
-    name_clusters,
-    settle_statistics,
-)
+from metastructure.unsupervised.base import Method
+from metastructure.unsupervised.cluster_method import ClusterMethod
 from metastructure.unsupervised.information import mean_information
 
 DILATIONS = (1, 2, 4)
@@ -33,10 +20,8 @@ DILATIONS = (1, 2, 4)
 NUM_ORDERINGS = 8
 """Raster scans: from each of four corners, along rows or along columns."""
 
-NAMING_BATCHES = 16
 
-
-class Autoregressive(Method):
+class Autoregressive(ClusterMethod, Method):
     """Autoregressive clustering (AC): maximal mutual information of clusters found under two scans of the image.
 
     Parameters
@@ -65,61 +50,18 @@ class Autoregressive(Method):
     """
 
     name: ClassVar[str] = "autoregressive"
-    learns: ClassVar[bool] = True
+    drawn: ClassVar[str] = "orderings"
+    settles: ClassVar[bool] = True
 
-    clusters: Annotated[int, Field(ge=2, le=64)] = 6
-    width: Annotated[int, Field(ge=2, le=512)] = 24
-    steps: Annotated[int, Field(ge=1)] = 300
-    batch_size: Annotated[int, Field(ge=1)] = 8
-    crop_px: Annotated[int, Field(ge=16)] = 64
-    learning_rate: Annotated[float, Field(gt=0, le=100)] = 1e-3
-    displacement_px: Annotated[int, Field(ge=0, le=10)] = 1
+    def build_network(self, num_channels: int) -> nn.Module:
+        """Return a `MaskedClusterer`."""
+        return MaskedClusterer(num_channels, self.width, self.clusters)
 
-    def fit(self, images: Sequence[ImageArray], work: Work) -> Predictor:
-        """Return the predictor of one network trained on random crops of all images.
-
-        Raises
-        ------
-        RunError
-            If training diverges.
-        """
-        fabric = Machine(device=work.device, threads=work.threads).fabric()
-        draw = folder_draw(images, self.crop_px, work, fabric.device)
-        num_channels = 1 if images[0].ndim == 2 else images[0].shape[2]
-        network = build_seeded(lambda: MaskedClusterer(num_channels, self.width, self.clusters), work, self.name)
-        network = network.to(fabric.device)
-
-        def information(step: int) -> torch.Tensor:
-            images_BKHW = draw(f"step {step}", self.batch_size)
-            rng = generator(work.seed, f"step {step}", "orderings")
-            first, second = rng.choice(NUM_ORDERINGS, size=2, replace=False).tolist()
-            one, other = (network(images_BKHW, ordering).softmax(1) for ordering in (first, second))
-            return mean_information(one, other, self.displacement_px)
-
-        maximise(
-            network,
-            information,
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            name=self.name,
-            on_progress=work.on_progress,
-        )
-        settle_statistics(network, (draw(f"naming {index}", self.batch_size) for index in range(NAMING_BATCHES)))
-        batches = (draw(f"naming {index}", self.batch_size) for index in range(NAMING_BATCHES))
-        return ClusterPredictor(network, name_clusters(network, batches), num_channels, work.side, fabric)
-
-    def load(self, path: Path, work: Work) -> Predictor:
-        """Return the predictor in a file that `ClusterPredictor.save` wrote.
-
-        Raises
-        ------
-        DataError
-            If the file holds something else, or the network of other settings.
-        """
-        fabric = Machine(device=work.device, threads=work.threads).fabric()
-        return load_clusters(
-            path, lambda channels: MaskedClusterer(channels, self.width, self.clusters), work.side, fabric
-        )
+    def information(self, network: nn.Module, images_BKHW: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        """Return what the clusters under two orderings tell of each other."""
+        first, second = rng.choice(NUM_ORDERINGS, size=2, replace=False).tolist()
+        one, other = (network(images_BKHW, ordering).softmax(1) for ordering in (first, second))
+        return mean_information(one, other, self.displacement_px)
 
 
 def seen_weights(ordering: int) -> torch.Tensor:

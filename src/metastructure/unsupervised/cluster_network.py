@@ -1,6 +1,7 @@
 """A clustering network of a whole folder: trained step by step, its clusters named, then used on images of any size.
 
-What AC and IIC share. `B` batch, `K` channels, `C` clusters, `H` rows, `W` columns, `h` rows of a strip.
+`ClusterMethod` is made of these, and DFC of some. `B` batch, `K` channels, `C` clusters, `H` rows, `W` columns, `h`
+rows of a strip.
 """
 
 import pickle

@@ -3,26 +3,15 @@
 `B` batch, `K` channels, `C` clusters, `H` rows, `W` columns.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, ClassVar, final
 
+import numpy as np
 import torch
-from pydantic import Field
+from pydantic import BaseModel, Field
 from torch import nn
 
-from metastructure.data.files import ImageArray
-from metastructure.rng import generator
-from metastructure.training.settings import Machine
-from metastructure.unsupervised.base import Method, Predictor, Work
-from metastructure.unsupervised.cluster_network import (
-    ClusterPredictor,
-    build_seeded,
-    folder_draw,
-    load_clusters,
-    maximise,
-    name_clusters,
-)
+from metastructure.unsupervised.base import Method
+from metastructure.unsupervised.cluster_method import ClusterMethod
 from metastructure.unsupervised.information import mean_information
 
 DILATIONS = (1, 2, 4)
@@ -31,10 +20,15 @@ DILATIONS = (1, 2, 4)
 NUM_SYMMETRIES = 8
 """Of a square: four right-angle turns, each with and without a mirror."""
 
-NAMING_BATCHES = 16
+
+class _Heads(BaseModel):
+    """The settings that IIC lists before the others of `ClusterMethod`; titles of results follow that order."""
+
+    clusters: Annotated[int, Field(ge=2, le=64)] = 6
+    auxiliary: Annotated[int, Field(ge=0, le=256)] = 10
 
 
-class IIC(Method):
+class IIC(ClusterMethod, _Heads, Method):
     """Invariant information clustering: maximal mutual information of the clusters of an image and of a changed copy.
 
     Parameters
@@ -68,71 +62,26 @@ class IIC(Method):
     """
 
     name: ClassVar[str] = "iic"
-    learns: ClassVar[bool] = True
+    drawn: ClassVar[str] = "views"
 
-    clusters: Annotated[int, Field(ge=2, le=64)] = 6
-    auxiliary: Annotated[int, Field(ge=0, le=256)] = 10
-    width: Annotated[int, Field(ge=2, le=512)] = 24
-    steps: Annotated[int, Field(ge=1)] = 300
-    batch_size: Annotated[int, Field(ge=1)] = 8
-    crop_px: Annotated[int, Field(ge=16)] = 64
-    learning_rate: Annotated[float, Field(gt=0, le=100)] = 1e-3
-    displacement_px: Annotated[int, Field(ge=0, le=10)] = 1
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.4
     brightness: Annotated[float, Field(ge=0, le=10)] = 0.4
     noise: Annotated[float, Field(ge=0, le=10)] = 0.2
 
-    @property
-    def _heads(self) -> tuple[int, ...]:
-        return (self.clusters, self.auxiliary) if self.auxiliary else (self.clusters,)
+    def build_network(self, num_channels: int) -> nn.Module:
+        """Return a `Clusterer` of one head or two."""
+        heads = (self.clusters, self.auxiliary) if self.auxiliary else (self.clusters,)
+        return Clusterer(num_channels, self.width, heads)
 
-    def fit(self, images: Sequence[ImageArray], work: Work) -> Predictor:
-        """Return the predictor of one network trained on random crops of all images.
-
-        Raises
-        ------
-        RunError
-            If training diverges.
-        """
-        fabric = Machine(device=work.device, threads=work.threads).fabric()
-        draw = folder_draw(images, self.crop_px, work, fabric.device)
-        num_channels = 1 if images[0].ndim == 2 else images[0].shape[2]
-        network = build_seeded(lambda: Clusterer(num_channels, self.width, self._heads), work, self.name).to(
-            fabric.device
-        )
+    def information(self, network: nn.Module, images_BKHW: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        """Return what the clusters of images and of changed copies tell of each other, summed over the heads."""
         assert isinstance(network, Clusterer)
-
-        def information(step: int) -> torch.Tensor:
-            images_BKHW = draw(f"step {step}", self.batch_size)
-            rng = generator(work.seed, f"step {step}", "views")
-            symmetry = int(rng.integers(NUM_SYMMETRIES))
-            seed = torch.Generator().manual_seed(int(rng.integers(2**62)))
-            changed_BKHW = turn(self._relight(images_BKHW, seed), symmetry)
-            plain, changed = network.all_heads(images_BKHW), network.all_heads(changed_BKHW)
-            pairs = [(a.softmax(1), turn_back(b.softmax(1), symmetry)) for a, b in zip(plain, changed, strict=True)]
-            return torch.stack([mean_information(a, b, self.displacement_px) for a, b in pairs]).sum()
-
-        maximise(
-            network,
-            information,
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            name=self.name,
-            on_progress=work.on_progress,
-        )
-        batches = (draw(f"naming {index}", self.batch_size) for index in range(NAMING_BATCHES))
-        return ClusterPredictor(network, name_clusters(network, batches), num_channels, work.side, fabric)
-
-    def load(self, path: Path, work: Work) -> Predictor:
-        """Return the predictor in a file that `ClusterPredictor.save` wrote.
-
-        Raises
-        ------
-        DataError
-            If the file holds something else, or the network of other settings.
-        """
-        fabric = Machine(device=work.device, threads=work.threads).fabric()
-        return load_clusters(path, lambda channels: Clusterer(channels, self.width, self._heads), work.side, fabric)
+        symmetry = int(rng.integers(NUM_SYMMETRIES))
+        seed = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        changed_BKHW = turn(self._relight(images_BKHW, seed), symmetry)
+        plain, changed = network.all_heads(images_BKHW), network.all_heads(changed_BKHW)
+        pairs = [(a.softmax(1), turn_back(b.softmax(1), symmetry)) for a, b in zip(plain, changed, strict=True)]
+        return torch.stack([mean_information(a, b, self.displacement_px) for a, b in pairs]).sum()
 
     def _relight(self, images_BKHW: torch.Tensor, seed: torch.Generator) -> torch.Tensor:
         """Return images with a contrast and a brightness of their own each, and noise."""
