@@ -22,9 +22,12 @@ RESULTS = Path(__file__).parents[1] / "results"
 SEED, NUM_IMAGES, SIDE_PX = 11, 48, 128
 VARIANTS = {
     "igtt": "igtt:training.settled=0",
-    "running batch norm": "igtt:training.settled=0,training.statistics=running",
-    "without evidence": "igtt:training.settled=0,evidence=0",
-    "neither": "igtt:training.settled=0,evidence=0,training.statistics=running",
+    "without teacher": "igtt:training.settled=0,training.teacher_decay=0",
+    "without teacher, running batch norm": (
+        "igtt:training.settled=0,training.teacher_decay=0,training.statistics=running"
+    ),
+    "without teacher and evidence": "igtt:training.settled=0,training.teacher_decay=0,evidence=0",
+    "without all three": "igtt:training.settled=0,training.teacher_decay=0,evidence=0,training.statistics=running",
     "published": "igtt_published",
     "published, settled batch norm": "igtt_published:training.statistics=settled",
 }

@@ -47,7 +47,7 @@ OPTIONS = (
     "igtt:evidence=0", "igtt:training.statistics=running", "igtt:evidence=0,training.statistics=running",
     "igtt:start=otsu", "igtt:start=contrast", "igtt:start=local_fitting", "igtt:ems.points=skeleton,ems.radius_px=1",
     "igtt:ems.points=skeleton,ems.radius_px=1,ems.prune_px=4", "igtt:ems.points=skeleton,ems.adaptive=true",
-    "igtt:training.teacher_decay=0.95", "igtt:training.scales=[0.75,1.0]", "igtt:training.networks=3",
+    "igtt:training.teacher_decay=0", "igtt:training.scales=[0.75,1.0]", "igtt:training.networks=3",
     "igtt_published:training.statistics=settled",
 )  # fmt: skip
 

@@ -46,7 +46,11 @@ def test_it_keeps_what_its_start_found_and_beats_a_global_threshold() -> None:
         name: pooled_dice([fitted.predict(image) == 1 for image in images], labels)
         for name, fitted in (
             (str(spec), fit_method(images, spec, side="bright", threads=1))
-            for spec in ("otsu", "local_fitting", {"name": "igtt", "start": "local_fitting", "training": QUICK})
+            for spec in (
+                "otsu",
+                "local_fitting",
+                {"name": "igtt", "start": "local_fitting", "training": {**QUICK, "steps": 20}},
+            )
         )
     }
     otsu, start, igtt = found.values()
@@ -72,6 +76,32 @@ def test_rounds_log_what_they_did_and_stop_when_nothing_changes() -> None:
     assert [log.changed for log in found.logs] == [0, 0]
     assert found.logs[0].share == pytest.approx(np.mean(labels))
     assert found.logs[0].rate == 1
+
+
+@pytest.mark.parametrize(("settled", "rounds"), [(0.12, 2), (0.09, 4)])
+def test_rounds_end_when_few_of_the_object_pixels_change(settled: float, rounds: int) -> None:
+    images, _ = scenes(2)
+    label = np.zeros(images[0].shape, dtype=bool)
+    label[0, :9] = True  # nine pixels, and one more that comes and goes: a tenth of ten, or a ninth of nine
+    turns = iter([True, False, True, False])
+
+    def choose(scores: list[np.ndarray]) -> list[np.ndarray]:
+        changed = label.copy()
+        changed[0, 9] = next(turns)
+        return [changed, changed]
+
+    settings = Rounds(**{**QUICK, "rounds": 4, "first_steps": 1, "steps": 1, "settled": settled})
+    found = run_rounds(
+        images,
+        [label, label],
+        choose,
+        None,
+        settings,
+        seed=0,
+        fabric=quick_fabric(),
+        on_progress=lambda done, total: None,
+    )
+    assert len(found.logs) == rounds
 
 
 def test_progress_ends_at_its_total() -> None:

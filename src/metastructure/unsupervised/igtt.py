@@ -61,7 +61,8 @@ class IGTT(Method):
     -----
     What differs from the published model (`PublishedIGTT`), and why, is told in ``docs/igtt.md``: a warm start; a
     loss that is right for rare objects, where L_DMI calls an object whatever is more likely one than the average pixel;
-    batch norm's statistics taken anew before each prediction; evidence. If the
+    a mean of the weights that predicts (Tarvainen and Valpola, NeurIPS 2017), with batch norm's statistics taken anew
+    before each prediction; evidence. If the
     result agrees with its start by a Dice of less than LEAST_AGREEMENT, the start is given, with a warning.
 
     References
@@ -76,7 +77,7 @@ class IGTT(Method):
     start: str = "consensus"
     evidence: Annotated[float, Field(ge=0, le=100)] = 4.0
     ems: MetaStructureExtraction | None = MetaStructureExtraction(points="candidate", radius_px=0, fraction=0.3)
-    training: Rounds = Rounds()
+    training: Rounds = Rounds(teacher_decay=0.95)
 
     @field_validator("training", mode="before")
     @classmethod

@@ -69,7 +69,7 @@ class Rounds(BaseModel):
     scales : tuple of float
         Of the image; predictions at all of them are averaged.
     settled : float
-        Rounds end once this share of the pixels or fewer changes.
+        Rounds end once no more pixels change than this share of those that are called object.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,7 +86,7 @@ class Rounds(BaseModel):
     teacher_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     networks: Count = 1
     scales: tuple[Annotated[float, Field(gt=0, le=4)], ...] = (1.0,)
-    settled: Annotated[float, Field(ge=0, le=1)] = 0.002
+    settled: Annotated[float, Field(ge=0, le=1)] = 0.005
 
 
 class RoundLog(NamedTuple):
@@ -194,7 +194,7 @@ def run_rounds(
         logs.append(RoundLog(_mean(losses), _mean(rates), share, changed, training, predicting, choosing))
         if watch is not None:
             watch(candidates)
-        if index > 0 and changed <= settings.settled:
+        if index > 0 and changed <= settings.settled * share:
             break
     on_progress(total, total)
     return Rounded([learner.best for learner in learners], candidates, logs)
