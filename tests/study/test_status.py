@@ -30,9 +30,9 @@ training: {epochs: 20, batch_size: 16, crop_px: 32}
 recipes:
   plain: {}
   ema: {average: ema}
-  swa: {average: swa}
+  brier: {loss: brier}
   early: {stop: early}
-  correct: {correct: self}
+  slow: {learning_rate: 0.001}
   forward: {loss: forward, transition: estimated}
 seeds: [0, 1, 2]
 """

@@ -113,8 +113,6 @@ def test_the_made_curve_is_what_it_says() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"correct": "self"}, "correct: self changes the losses that stop: early reads"),
-        ({"average": "swa"}, "average: swa is over the last epochs, which stop: early may leave out"),
         ({"schedule": "step"}, "each step of the rate looks like memorisation"),
         ({"epochs": 9}, "stop: early needs at least 10 epochs to see memorisation, not 9"),
     ],

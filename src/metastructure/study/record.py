@@ -99,7 +99,7 @@ class RunRecord(BaseModel):
     dynamics : list of dict
         Per epoch where the study asks for it, else empty: see `metastructure.training.dynamics.describe_agreement`.
     notes : list of str
-        What early stopping or label correction did.
+        What early stopping did.
     threshold : float or None
         Binary only: chosen on the validation split for the best mean Dice.
     val, test : Evaluation

@@ -9,9 +9,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from metastructure.training.settings import TrainingSettings
 
-SWA_SHARE = 0.25
-"""The share of the epochs, at the end, that an SWA averages over (Izmailov et al. 2018 take a quarter)."""
-
 
 def make_average(network: nn.Module, settings: TrainingSettings) -> AveragedModel | None:
     """Return the running average of a network's weights and batch-norm statistics; None if none is wanted.
@@ -19,13 +16,11 @@ def make_average(network: nn.Module, settings: TrainingSettings) -> AveragedMode
     References
     ----------
     Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992 (EMA as practised: Tarvainen,
-    Valpola, "Mean teachers are better role models", NeurIPS 2017). Izmailov et al., "Averaging weights leads to wider
-    optima and better generalization", UAI 2018 (SWA).
+    Valpola, "Mean teachers are better role models", NeurIPS 2017).
     """
     if settings.average == "none":
         return None
-    rule = functools.partial(_move, settings.ema_decay) if settings.average == "ema" else None
-    return AveragedModel(network, multi_avg_fn=rule, use_buffers=True)
+    return AveragedModel(network, multi_avg_fn=functools.partial(_move, settings.ema_decay), use_buffers=True)
 
 
 @torch.no_grad()
@@ -40,11 +35,6 @@ def _move(decay: float, averages: list[torch.Tensor], values: list[torch.Tensor]
         torch._foreach_lerp_(averages, values, share)
     else:  # counters of batches
         torch._foreach_copy_(averages, values)
-
-
-def is_averaged(settings: TrainingSettings, epoch: int) -> bool:
-    """Return whether the steps of this epoch enter the average."""
-    return settings.average == "ema" or epoch >= round((1 - SWA_SHARE) * settings.epochs)
 
 
 @final

@@ -16,13 +16,12 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from metastructure.errors import ConfigError, RunError
+from metastructure.errors import RunError
 from metastructure.label import LabelArray
 from metastructure.rng import derive_seed
-from metastructure.training.averaging import is_averaged, make_average
+from metastructure.training.averaging import make_average
 from metastructure.training.batches import PixelStore, count_batches
 from metastructure.training.checkpoint import load_checkpoint, save_checkpoint
-from metastructure.training.correction import SelfCorrection
 from metastructure.training.early_stop import EarlyStop
 from metastructure.training.losses import Loss, parse_loss
 from metastructure.training.settings import TrainingSettings
@@ -44,7 +43,7 @@ class History:
     watched : list of dict
         What `watch` said after each epoch.
     notes : list of str
-        What early stopping or label correction did.
+        What early stopping did.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -98,13 +97,9 @@ def train(
 
     Raises
     ------
-    ConfigError
-        If labels are to be corrected that are drawn anew each epoch.
     RunError
         If the loss is not a number, or the checkpoint cannot be used.
     """
-    if redraw is not None and settings.correct == "self":
-        raise ConfigError("correct: self needs labels that stay, not such as are drawn anew each epoch (draw: online).")
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _make_optimizer(network, settings)
     steps_per_epoch = count_batches(len(store), settings.batch_size, settings.crops_per_image)
@@ -112,7 +107,7 @@ def train(
     history, first_epoch = History(), 0
     model, fast_optimizer = fabric.setup(network, optimizer)
     average = make_average(network, settings)
-    aid = _make_aid(network, store, settings, fabric)
+    early = EarlyStop(network) if settings.stop == "early" else None
     if checkpoint is not None and checkpoint.is_file():  # after the set-up, which decides the device of all states
         state = load_checkpoint(checkpoint, identity)
         network.load_state_dict(state["network"])
@@ -121,14 +116,14 @@ def train(
         history, first_epoch = History(**state["history"]), state["epoch"]
         if average is not None:
             average.load_state_dict(state["average"])
-        if aid is not None:
-            aid.load_state_dict(state["aid"])
+        if early is not None:
+            early.load_state_dict(state["early"])
     compute_loss = compute_loss or parse_loss(settings.loss)
     model.train()
     saved = time.monotonic()
 
     for epoch in range(first_epoch, settings.epochs):
-        if aid is not None and aid.is_over:
+        if early is not None and early.is_over:
             break
         started = time.monotonic()
         torch.manual_seed(derive_seed(seed, f"epoch {epoch}", "network"))
@@ -136,7 +131,6 @@ def train(
             store.replace_labels(redraw(epoch))
         total = torch.zeros((), device=fabric.device)
         batches = store.epoch(epoch, seed, settings.batch_size, settings.crops_per_image, settings.augment)
-        averaged = average if is_averaged(settings, epoch) else None
         for images_BKHW, labels_BHW in batches:
             target = labels_BHW if make_target is None else make_target(labels_BHW)
             loss = compute_loss(model(images_BKHW), target)
@@ -144,10 +138,10 @@ def train(
             fabric.backward(loss)
             fast_optimizer.step()
             scheduler.step()
-            if averaged is not None:
-                averaged.update_parameters(network)
-            if aid is not None:
-                aid.end_step(network)
+            if average is not None:
+                average.update_parameters(network)
+            if early is not None:
+                early.end_step(network)
             total += loss.detach()
 
         mean_loss = float(total) / steps_per_epoch
@@ -157,39 +151,31 @@ def train(
                 f"(now {settings.learning_rate:g})."
             )
         history.loss.append(mean_loss)
-        if aid is not None:
-            history.notes += aid.end_epoch(history.loss)
+        if early is not None:
+            history.notes += early.end_epoch(history.loss)
         history.seconds.append(time.monotonic() - started)
         if watch is not None:
-            history.watched.append(_watch(watch, network if averaged is None else averaged.module))
+            history.watched.append(_watch(watch, network if average is None else average.module))
             model.train()
         if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
             state = {"identity": identity, "epoch": epoch + 1, "history": dataclasses.asdict(history)}
             state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
             state |= {"average": None if average is None else average.state_dict()}
-            state |= {"aid": None if aid is None else aid.state_dict()}
+            state |= {"early": None if early is None else early.state_dict()}
             save_checkpoint(checkpoint, state | {"scheduler": scheduler.state_dict()})
             saved = time.monotonic()
         if on_epoch is not None:
             on_epoch(epoch + 1, mean_loss)
     if average is not None:
         network.load_state_dict(average.module.state_dict())
-    if aid is not None:
-        aid.finish(network)
+    if early is not None:
+        early.finish(network)
     return history
 
 
 @torch.no_grad()
 def _watch(watch: Callable[[nn.Module], dict[str, float]], network: nn.Module) -> dict[str, float]:
     return watch(network.eval())
-
-
-def _make_aid(
-    network: nn.Module, store: PixelStore, settings: TrainingSettings, fabric: Fabric
-) -> EarlyStop | SelfCorrection | None:
-    if settings.stop == "early":
-        return EarlyStop(network)
-    return SelfCorrection(network, store, settings.epochs, fabric) if settings.correct == "self" else None
 
 
 def _make_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -65,16 +65,13 @@ class TrainingSettings(BaseModel):
         ``density``: the unbiased local density of the noisy label (`metastructure.training.targets`).
     half_width_px : int, optional
         Of the density's window; without it, by rule from the labels and Q.
-    average : "none", "ema" or "swa"
-        Which weights predict: the last, their exponential moving average, or the mean over the last quarter.
+    average : "none" or "ema"
+        Which weights predict: the last, or their exponential moving average.
     ema_decay : float
         Weight of the past at each step.
     stop : "none" or "early"
         ``early``: if the training losses show that memorisation has begun, training ends and the weights from before
         predict (`metastructure.training.early_stop`).
-    correct : "none" or "self"
-        ``self``: once early learning is over, labels that the network confidently contradicts are replaced
-        (`metastructure.training.correction`).
     optimizer : "adamw" or "sgd"
         Adam with decoupled weight decay, or stochastic gradient descent with momentum.
     learning_rate : float
@@ -105,10 +102,9 @@ class TrainingSettings(BaseModel):
     convention: Convention = "diagonal"
     target: Literal["label", "density"] = "label"
     half_width_px: Annotated[int, Field(ge=0)] | None = None
-    average: Literal["none", "ema", "swa"] = "none"
+    average: Literal["none", "ema"] = "none"
     ema_decay: Annotated[float, Field(gt=0, lt=1)] = 0.99
     stop: Literal["none", "early"] = "none"
-    correct: Literal["none", "self"] = "none"
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
@@ -132,16 +128,10 @@ class TrainingSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check_helps(self) -> "TrainingSettings":
-        if self.stop == "early" and self.correct == "self":
-            raise ValueError("correct: self changes the losses that stop: early reads; choose one")
-        if self.stop == "early" and self.average == "swa":
-            raise ValueError("average: swa is over the last epochs, which stop: early may leave out; choose one")
         if self.stop == "early" and self.schedule == "step":
             raise ValueError("each step of the rate looks like memorisation to stop: early; set another schedule")
         if self.stop == "early" and self.epochs < MIN_EPOCHS:
             raise ValueError(f"stop: early needs at least {MIN_EPOCHS} epochs to see memorisation, not {self.epochs}")
-        if self.correct == "self" and self.transition != "none":
-            raise ValueError("correct: self changes the noise that transition undoes; set one of them to none")
         return self
 
 
