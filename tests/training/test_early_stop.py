@@ -120,3 +120,10 @@ def test_the_made_curve_is_what_it_says() -> None:
 def test_settings_that_contradict_it(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TrainingSettings.model_validate({"stop": "early"} | changes)
+
+
+def test_records_with_a_removed_setting_that_did_nothing_can_be_read() -> None:
+    settings = TrainingSettings(epochs=12)
+    assert TrainingSettings.model_validate(settings.model_dump() | {"correct": "none"}) == settings
+    with pytest.raises(ValidationError, match="correct"):
+        TrainingSettings.model_validate({"correct": "self"})

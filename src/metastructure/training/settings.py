@@ -35,6 +35,10 @@ LossText = Annotated[str, BeforeValidator(_canonical_loss)]
 """A loss in its canonical text, parsed from any form of spec."""
 
 
+REMOVED: dict[str, object] = {"correct": "none"}
+"""Settings that are gone, with the value at which they did nothing; at another value they are unknown."""
+
+
 class TrainingSettings(BaseModel):
     """How a network is trained.
 
@@ -113,6 +117,14 @@ class TrainingSettings(BaseModel):
     step_epochs: Annotated[int, Field(ge=1)] = 20
     step_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _forget_removed(cls, value: Any) -> Any:
+        """Records and models of earlier versions hold settings that are gone, at values that changed nothing."""
+        if not isinstance(value, dict):
+            return value
+        return {name: setting for name, setting in value.items() if REMOVED.get(name, ...) != setting}
 
     @model_validator(mode="after")
     def _check_ignored(self) -> "TrainingSettings":
