@@ -166,6 +166,12 @@ def test_resamples_that_disagree_on_the_power_are_told() -> None:
     assert "do not determine" in str(reason)
 
 
+def test_an_estimate_at_the_bound_is_told_though_its_resamples_are_not() -> None:
+    scores = np.vstack([60 + 0.5 * np.log(SHARES), np.tile(_law(90, 4, 0.5), (99, 1))])
+    _, reason = fit_curves(np.broadcast_to(SHARES, scores.shape), scores)
+    assert "do not determine" in str(reason)
+
+
 def test_monotone_is_that_of_pooling_neighbours() -> None:
     rng = np.random.default_rng(2)
     scores = rng.normal(0, 1, (30, 7)).round(1)

@@ -42,6 +42,23 @@ def test_a_budget_on_lines_by_hand() -> None:
     assert curve.budget.value == pytest.approx(np.sqrt(0.5))
 
 
+def test_lines_never_fall() -> None:
+    """72 between 80 and 84 is pooled with what lies before it: 76, 76, 84."""
+    curve, _ = make_curve("images", 8, _points(np.array([80.0, 72.0, 84.0])), loss=4.0)
+    assert (np.diff(curve.line.scores) >= 0).all()
+    assert (curve.line.scores[0], curve.line.scores[-1]) == pytest.approx((76, 84))
+    assert curve.budget.value == pytest.approx(np.sqrt(0.5))
+    assert curve.points[0].score.value == 80  # points are shown as they were measured
+
+
+def test_no_end_of_an_interval_lies_below_the_smallest_share() -> None:
+    curve, curves = make_curve("pixels", 1000, _points(90 - 0.2 / np.sqrt(SHARES), noise=0.02), loss=1.39)
+    assert curve.told == "found"
+    assert curve.law is not None
+    assert (curves.shares(curves.scores(np.ones(1))[:, 0] - 1.39) < SHARES[0]).mean() > 0.05
+    assert curve.budget.low == SHARES[0] < curve.budget.value < curve.budget.high
+
+
 def test_a_loss_beyond_the_smallest_share_is_not_extrapolated() -> None:
     curve, _ = make_curve("pixels", 1000, _points(90 - 0.2 / np.sqrt(SHARES)), loss=1.39)  # the drop is 1.4
     assert SHARES[0] < curve.budget.value < SHARES[1]
@@ -83,6 +100,15 @@ def test_what_sloppy_labels_are_worth_by_hand(score: float, worth: float) -> Non
     assert found.worth.value == pytest.approx(worth)
     assert found.worth.low <= found.worth.value <= found.worth.high
     assert (found.worth.low < found.worth.high) is (score in (82.0, 85.0, 86.5))  # its ends are kept at 1/64 and 1
+
+
+def test_what_sloppy_labels_are_worth_is_paired_with_the_curve() -> None:
+    """Hard test images lower sloppy and careful scores alike, and the share stays."""
+    scores = _points(np.append(90 - 4 / np.sqrt(SHARES[1:]), 82.0))
+    points = Points(("b", "c", "d", "clean", "boxes"), np.tile(np.append(SHARES[1:], 1.0), (200, 1)), scores.scores_RP)
+    images = make_curve("images", 128, points.pick(NAMES[1:]), loss=1.0)
+    (found,) = weigh_sloppy(points.pick(["boxes"]), images)
+    assert [found.worth.value, found.worth.low, found.worth.high] == pytest.approx([0.25] * 3)
 
 
 def test_without_the_curve_of_images_nothing_is_worth_anything() -> None:
@@ -167,16 +193,16 @@ def _bisect(score_at, loss: float, smallest: float) -> float:  # type: ignore[no
 
 
 def test_the_interval_of_a_point_is_that_of_the_metrics() -> None:
-    """Another stream of draws: the ends agree to a tenth of the width with 2000 resamples."""
+    """Another stream of draws: the ends agree to a fifth of the width with 600 resamples."""
     tables = _tables(3, 20)
-    point = resample_scores(NAMES, tables, generator(0), 2000).with_shares(np.repeat(SHARES[:, None], 3, 1)).points()[1]
+    point = resample_scores(NAMES, tables, generator(0), 600).with_shares(np.repeat(SHARES[:, None], 3, 1)).points()[1]
     other = bootstrap_interval(
-        lambda s, n: _slow_score(tables[1], s.tolist(), n.tolist()), 3, 20, generator(1), num_resamples=2000
+        lambda s, n: _slow_score(tables[1], s.tolist(), n.tolist()), 3, 20, generator(1), num_resamples=600
     )
     assert point.labels == "b"
     assert point.score.value == pytest.approx(other.value)
     width = other.high - other.low
-    assert [point.score.low, point.score.high] == pytest.approx([other.low, other.high], abs=width / 10)
+    assert [point.score.low, point.score.high] == pytest.approx([other.low, other.high], abs=width / 5)
 
 
 def test_resamples_without_an_object_are_left_out() -> None:

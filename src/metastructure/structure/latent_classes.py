@@ -67,6 +67,8 @@ def find_latent_classes(
     """
     C, K = len(pairs), num_hidden
     nothing = LatentClasses(np.full(K, np.nan), np.full((K, C), np.nan), np.eye(K))
+    if not (pairs.sum(axis=1) > 0).all():  # a resample without one of the classes
+        return nothing
     scale = np.sqrt(pairs.sum(axis=1))
     values, vectors = np.linalg.eigh(pairs / np.outer(scale, scale))
     values, vectors = values[::-1][:K], vectors[:, ::-1][:, :K]
