@@ -5,7 +5,20 @@ from typing import Any
 
 import typer
 
-from metastructure.cli import corrupt, data, demo, evaluate, measure, predict, repair, segment, study, train
+from metastructure.cli import (
+    audit,
+    corrupt,
+    data,
+    demo,
+    evaluate,
+    measure,
+    plan,
+    predict,
+    repair,
+    segment,
+    study,
+    train,
+)
 from metastructure.errors import ConfigError, DataError, MetastructureError
 
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -30,7 +43,9 @@ app.command()(train.train)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(segment.segment)
+app.command()(audit.audit)
 app.command()(repair.repair)
+app.command()(plan.plan)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 

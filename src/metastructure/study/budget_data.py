@@ -108,4 +108,8 @@ def leave_labelled(ids: Sequence[str], num_labelled: int, seed: int) -> str:
 
 
 def _pick(split: Split, places: Sequence[int]) -> Split:
-    return Split(*(tuple(values[place] for place in places) for values in (split.ids, split.images, split.labels)))
+    return Split(
+        ids=tuple(split.ids[place] for place in places),
+        images=tuple(split.images[place] for place in places),
+        labels=tuple(split.labels[place] for place in places),
+    )

@@ -1,0 +1,202 @@
+"""What the labels of a folder are worth, without a network and without a clean label.
+
+`N` labels, `C` classes, `H` rows, `W` columns. Labels and images are read again for every pass; one is in memory at a
+time, and a few hundred bytes of each object.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from metastructure._version import __version__
+from metastructure.audit.audit_files import NO_FOLDER, AuditFiles, pair_files
+from metastructure.audit.audit_result import Audit, Finding
+from metastructure.audit.bias_result import BoundaryBias
+from metastructure.audit.boundary_bias import estimate_boundary_bias
+from metastructure.audit.folder_findings import find_duplicates, find_empty, find_outliers
+from metastructure.audit.gathered import Gathered
+from metastructure.audit.look import look_at
+from metastructure.audit.object_findings import (
+    find_box,
+    find_missing_objects,
+    find_skeleton,
+    find_spurious_objects,
+    find_swapped,
+)
+from metastructure.audit.random_findings import find_bias, find_jitter, find_moved, find_random, random_share
+from metastructure.audit.suspects import list_suspects
+from metastructure.audit.suspicion import score_images
+from metastructure.data.label_set import Label, scan_labels
+from metastructure.rng import generator
+from metastructure.structure.estimate import Estimate
+from metastructure.structure.latent_transition import Convention, estimate_transition
+
+NUM_RESAMPLES = 100
+"""Of the intervals of Q and of the bias."""
+
+MOST_NOTES = 20
+BROKEN_UP = "random pixels break the objects up; repair the labels first"
+OnItem = Callable[[int, int], None]
+
+
+def audit_folder(
+    images: Path | str | None,
+    labels: Path | str,
+    *,
+    num_classes: int | None = None,
+    convention: Convention | None = None,
+    seed: int = 0,
+    on_item: OnItem | None = None,
+) -> Audit:
+    """Return which errors the labels of a folder show, and which images and objects to look at first.
+
+    Parameters
+    ----------
+    images : Path or None
+        Images under the labels' names, with any suffix. None: what needs no image still comes.
+    labels : Path
+        Folder of PNG and TIFF labels, sub-folders too; or a data set, whose training part is taken. IGNORE counts
+        nowhere. Sizes may differ.
+    num_classes : int, optional
+        C; without it what the labels hold.
+    convention : "background" or "diagonal", optional
+        How hidden classes get their names, see `estimate_transition`.
+    seed : int, at least 0
+        Of the bootstrap.
+    on_item : callable, optional
+        ``on_item(done, total)`` after each file of each pass.
+
+    Raises
+    ------
+    DataError
+        If a label cannot be used, or no image has the name of any label. Single images that are missing, damaged or of
+        another size are told in `Audit.notes`, and their labels judged alone.
+
+    Notes
+    -----
+    Every finding names what it was held against (`Finding.null`). Labels drawn as lines or boxes say nothing more of
+    jitter, missing and spurious objects. Memory grows with the number of objects alone, and is bounded for each label.
+    """
+    found = scan_labels(Path(labels), num_classes)
+    files = pair_files(found, None if images is None else Path(images))
+    C = num_classes or found.count_classes()
+    step = _Steps(2 * len(files) + len(files.images), on_item)
+    looks = []
+    for name, label, image in files:
+        looks.append(look_at(name, label, image, C, files.reasons.get(name)))
+        step()
+    with np.errstate(invalid="ignore"):
+        rng = generator(seed, "", "audit")
+        random = estimate_transition(_counted(files, step), rng, C, convention, num_resamples=NUM_RESAMPLES)
+    bias, bias_reason = _bias(files, C, seed, step)
+    gathered = Gathered(looks, bias, C, seed, images is not None)
+    share = random_share(random)
+    findings = _findings(gathered, share)
+    shown = frozenset(finding.kind for finding in findings if finding.confidence in ("clear", "weak"))
+    return Audit(
+        metastructure=__version__,
+        labels=str(found.folder),
+        images_folder=None if images is None else str(images),
+        seed=seed,
+        num_images=len(files),
+        num_classes=C,
+        random=random,
+        random_share=share,
+        boundary=bias,
+        boundary_reason=bias_reason,
+        findings=findings,
+        images=score_images(gathered, gathered.num_misfits),
+        objects=list_suspects(gathered, shown),
+        notes=_notes(files, findings),
+    )
+
+
+class _Steps:
+    """Counts the files gone through over all passes."""
+
+    def __init__(self, total: int, on_item: OnItem | None) -> None:
+        self._done, self._total, self._on_item = 0, total, on_item
+
+    def __call__(self) -> None:
+        self._done += 1
+        if self._on_item is not None:
+            self._on_item(self._done, self._total)
+
+
+def _counted(files: AuditFiles, step: _Steps) -> Iterator[Label]:
+    for label in files.labels:
+        step()
+        yield label
+
+
+def _bias(files: AuditFiles, C: int, seed: int, step: _Steps) -> tuple[BoundaryBias | None, str | None]:
+    names = [name for name in files.ids() if name in files.images]
+    if not names:
+        return None, next(iter(files.reasons.values()), NO_FOLDER)
+
+    def pairs() -> Iterator[tuple[Label, np.ndarray]]:
+        for _, label, image in files:
+            if image is not None:
+                step()
+                yield label, image
+
+    first, second = _unzip(pairs())
+    rng = generator(seed, "bias", "audit")
+    return estimate_boundary_bias(second, first, rng, C, names=names, num_resamples=NUM_RESAMPLES), None
+
+
+def _unzip(pairs: Iterator[tuple[Label, np.ndarray]]) -> tuple[Iterator[Label], Iterator[np.ndarray]]:
+    """Return the labels and the images of pairs, to be gone through in step, images first."""
+    waiting: list[Label] = []
+
+    def images() -> Iterator[np.ndarray]:
+        for label, image in pairs:
+            waiting.append(label)
+            yield image
+
+    def labels() -> Iterator[Label]:
+        while waiting:
+            yield waiting.pop()
+
+    return labels(), images()
+
+
+def _findings(gathered: Gathered, share: Estimate) -> tuple[Finding, ...]:
+    random = find_random(gathered, share)
+    stopped_by = BROKEN_UP if random.confidence == "clear" and not _is_smoothed(gathered) else None
+    skeleton, box, bias = find_skeleton(gathered, stopped_by), find_box(gathered), find_bias(gathered, stopped_by)
+    if skeleton.confidence == "clear":
+        stopped_by = "objects are drawn as lines"
+    elif box.confidence == "clear":
+        stopped_by = "objects are drawn as boxes"
+    jitter = find_jitter(gathered, stopped_by)
+    uncovering = (jitter, bias) if bias.evidence.value < 0 else (jitter,)
+    return (
+        random,
+        jitter,
+        bias,
+        skeleton,
+        box,
+        find_missing_objects(gathered, stopped_by, uncovering),
+        find_spurious_objects(gathered, stopped_by),
+        find_swapped(gathered),
+        find_outliers(gathered),
+        find_moved(gathered),
+        find_duplicates(gathered),
+        find_empty(gathered),
+    )
+
+
+def _is_smoothed(gathered: Gathered) -> bool:
+    """Return whether the random pixels of most labels were smoothed off before objects were looked for."""
+    return bool(np.mean([look.smoothing_px > 0 for look in gathered.looks]) > 0.5)
+
+
+def _notes(files: AuditFiles, findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    notes = []
+    if files.images:
+        notes = [f"{name}: {reason}; the label was judged alone" for name, reason in sorted(files.reasons.items())]
+    if len(notes) > MOST_NOTES:
+        notes = [*notes[:MOST_NOTES], f"and {len(notes) - MOST_NOTES} more images that cannot be used"]
+    return (*notes, *(finding.sentence for finding in findings if finding.confidence == "not tested"))

@@ -1,0 +1,160 @@
+"""What an audit leaves on disk beside its page: JSON, two tables, and the suspicious regions for napari and ImageJ.
+
+`H` rows, `W` columns.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import roifile
+import tifffile
+from scipy import ndimage
+
+from metastructure.audit.audit_result import Audit, ImageAudit, ObjectAudit
+from metastructure.audit.verdict import Judged, Verdict
+from metastructure.data.files import IMAGE_SUFFIXES, ImageArray, atomic_path, load_image, write_text
+from metastructure.data.label_format import read_label_file
+from metastructure.data.strict_json import to_json
+from metastructure.label import LabelArray
+
+JSON_NAME, IMAGES_NAME, OBJECTS_NAME, REGIONS_NAME = "audit.json", "images.csv", "objects.csv", "regions"
+MOST_REGIONS = 65535
+"""Of an image, so that they can be numbered in 16 bits."""
+
+_SLICE = re.compile(r"(.*)\[(\d+)\]$")
+
+
+def write_outputs(audit: Audit, verdict: Verdict, out: Path) -> None:
+    """Write ``audit.json``, ``images.csv``, ``objects.csv`` and ``regions/NAME.tif`` and ``.zip`` into `out`.
+
+    A region file has a number for each suspicious object of the image, as in ``objects.csv``, on its pixels, or on its
+    box where the object is missing; the zip holds the outlines of the boxes as ImageJ regions of interest.
+
+    Raises
+    ------
+    DataError
+        If a label is not there any more.
+    """
+    numbered = number_objects(audit.objects)
+    for name, members in groupby(numbered, key=lambda pair: pair[1].image):
+        found = list(members)
+        target = out / REGIONS_NAME / name
+        with atomic_path(target.with_name(target.name + ".tif")) as temporary:
+            regions = paint_regions(load_audited_label(audit, name), found)
+            tifffile.imwrite(temporary, regions, compression="zlib", photometric="minisblack", metadata={"axes": "YX"})
+        with atomic_path(target.with_name(target.name + ".zip")) as temporary:
+            temporary.unlink()  # roifile appends to a zip that exists
+            roifile.roiwrite(temporary, [_outline(number, one) for number, one in found])
+    write_text(out / IMAGES_NAME, images_table(audit.images))
+    write_text(out / OBJECTS_NAME, objects_table(numbered))
+    write_text(out / JSON_NAME, to_json(Judged(verdict=verdict, audit=audit)) + "\n")
+
+
+def number_objects(objects: Sequence[ObjectAudit]) -> list[tuple[int, ObjectAudit]]:
+    """Return the objects with their number within the image, from 1, image by image."""
+    ranked = sorted(objects, key=lambda one: one.image)  # stable: within an image the order stays
+    return [
+        (number, one)
+        for _, members in groupby(ranked, key=lambda one: one.image)
+        for number, one in enumerate(members, start=1)
+        if number <= MOST_REGIONS
+    ]
+
+
+def paint_regions(label: LabelArray, found: Iterable[tuple[int, ObjectAudit]]) -> np.ndarray[Any, np.dtype[np.uint16]]:
+    """Return the numbers of suspicious objects on their pixels, (H, W), 0 elsewhere.
+
+    Parameters
+    ----------
+    label : (H, W)
+    found : pairs of number and object
+        One that the label holds is painted as it is, one that is missing as its box.
+    """
+    painted = np.zeros(label.shape, dtype=np.uint16)
+    for number, one in found:
+        top, left, bottom, right = one.box
+        place = (slice(top, bottom), slice(left, right))
+        parts, num_parts = ndimage.label(label[place] == one.klass, structure=np.ones((3, 3)))
+        areas = np.bincount(parts.ravel(), minlength=num_parts + 1)[1:]
+        same = np.flatnonzero(areas == one.area_px)
+        whole = one.why == "missing" or not len(same)
+        painted[place][np.ones(parts.shape, dtype=bool) if whole else parts == same[0] + 1] = number
+    return painted
+
+
+def images_table(images: Sequence[ImageAudit]) -> str:
+    """Return a line for each image, the most suspicious first, as CSV; an undefined number is empty."""
+    columns = [name for name in ImageAudit.model_fields if name != "moved_px"]
+    lines = [[*columns, "moved_row_px", "moved_column_px"]]
+    for one in sorted(images, key=lambda one: (-one.suspicion, one.name)):
+        lines.append([_cell(value) for value in (*(getattr(one, name) for name in columns), *one.moved_px)])
+    return _to_csv(lines)
+
+
+def objects_table(numbered: Sequence[tuple[int, ObjectAudit]]) -> str:
+    """Return a line for each suspicious object as CSV; `region` is its number in the region file of its image."""
+    names = ["image", "why", "score", "klass", "suggested", "row", "column", "area_px"]
+    lines = [[*names[:3], "class", *names[4:], "top", "left", "bottom", "right", "region"]]
+    for number, one in numbered:
+        lines.append([_cell(value) for value in (*(getattr(one, name) for name in names), *one.box, number)])
+    return _to_csv(lines)
+
+
+def load_audited_label(audit: Audit, name: str) -> LabelArray:
+    """Return the label of an image of the audit, (H, W).
+
+    Raises
+    ------
+    DataError
+        If it is not there any more.
+    """
+    sliced = _SLICE.match(name)
+    folder = Path(audit.labels)
+    path = find_named(folder, sliced[1] if sliced else name)
+    if path is None and sliced:
+        sliced, path = None, find_named(folder, name)
+    pixels = read_label_file(path or folder / name, audit.num_classes).pixels
+    return pixels[int(sliced[2])] if sliced else pixels
+
+
+def load_audited_image(audit: Audit, name: str) -> ImageArray | None:
+    """Return the image of a label of the audit, None if there is none that fits."""
+    if audit.images_folder is None:
+        return None
+    path = find_named(Path(audit.images_folder), name)
+    return None if path is None else load_image(path)
+
+
+def find_named(folder: Path, name: str) -> Path | None:
+    """Return the file of an image or label by its path below the folder without the suffix, None if it is missing."""
+    plain = folder / name
+    files = (plain.with_name(plain.name + suffix) for suffix in sorted(IMAGE_SUFFIXES))
+    for file in files:
+        for path in (file, file.with_suffix(file.suffix.upper())):
+            if path.is_file():
+                return path
+    return None
+
+
+def _outline(number: int, one: ObjectAudit) -> roifile.ImagejRoi:
+    top, left, bottom, right = one.box
+    edges = {"top": top, "left": left, "bottom": bottom, "right": right}
+    return roifile.ImagejRoi(roitype=roifile.ROI_TYPE.RECT, name=f"{number:04d} {one.why}", **edges)
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _to_csv(lines: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
