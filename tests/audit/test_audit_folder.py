@@ -113,6 +113,11 @@ class TestKinds:
         assert audit.random_share.value == pytest.approx(0.1, abs=0.01)
         assert "10 %" in audit.finding("random").sentence
 
+    def test_objects_broken_up_by_random_pixels_are_not_judged(self, tmp_path):
+        audit = audit_folder(*write(tmp_path, pictures("nuc", "sample:0.3")))
+        for kind in ("jitter", "bias", "skeleton", "missing", "spurious"):
+            assert "random pixels break the objects up" in str(audit.finding(kind).evidence)
+
     def test_the_image_with_missing_objects_is_the_most_suspicious(self, tmp_path):
         pairs = pictures("nuc", size=128)
         objects = find_object_table(pairs[4][1], 2)

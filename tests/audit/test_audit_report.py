@@ -62,6 +62,7 @@ def finding(kind: Kind, value: float, low: float, high: float, confidence: Confi
         ({"bias": "clear", "moved": "clear"}, "fix first"),
         ({"missing": "not tested"}, "cannot tell"),
         ({"outlier": "clear", "empty": "clear"}, "harmless"),
+        ({"missing": "not tested", "empty": "clear"}, "cannot tell"),
     ],
 )
 def test_the_level_follows_from_what_is_clear(audit: Audit, confidences: dict[str, Confidence], level: str) -> None:
@@ -87,7 +88,7 @@ def test_the_cost_is_what_labels_lose_when_moved_back(tmp_path: Path, audit: Aud
     expected = [100 * (1 - 2 * kept / (kept + 20)) for kept in (18, 19, 17)]
     assert [verdict.cost.points, verdict.cost.low, verdict.cost.high] == pytest.approx(expected)
     assert verdict.level == "costs"
-    assert "up to 5.3 Dice points (2.6 to 8.1)" in verdict.headline
+    assert "about 5.3 Dice points (2.6 to 8.1)" in verdict.headline
 
 
 def test_a_bias_that_costs_next_to_nothing_is_told_and_not_warned_of(tmp_path: Path, audit: Audit) -> None:

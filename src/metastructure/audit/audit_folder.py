@@ -28,6 +28,7 @@ from metastructure.audit.random_findings import find_bias, find_jitter, find_mov
 from metastructure.audit.suspects import list_suspects
 from metastructure.audit.suspicion import score_images
 from metastructure.data.label_set import Label, scan_labels
+from metastructure.label import IGNORE
 from metastructure.rng import generator
 from metastructure.structure.estimate import Estimate
 from metastructure.structure.latent_transition import Convention, estimate_transition
@@ -199,4 +200,17 @@ def _notes(files: AuditFiles, findings: tuple[Finding, ...]) -> tuple[str, ...]:
         notes = [f"{name}: {reason}; the label was judged alone" for name, reason in sorted(files.reasons.items())]
     if len(notes) > MOST_NOTES:
         notes = [*notes[:MOST_NOTES], f"and {len(notes) - MOST_NOTES} more images that cannot be used"]
-    return (*notes, *(finding.sentence for finding in findings if finding.confidence == "not tested"))
+    return (*_warn_of_masks(files), *notes, *(one.sentence for one in findings if one.confidence == "not tested"))
+
+
+def _warn_of_masks(files: AuditFiles) -> list[str]:
+    """Return a warning if labels of classes and masks of 0 and 255 seem to be mixed; 255 is IGNORE in a label."""
+    counts = files.labels.counts
+    has_class, has_ignore = counts[:, 1:IGNORE].any(axis=1), counts[:, IGNORE] > 0
+    masks = [entry.id for entry, is_mask in zip(files.labels.entries, ~has_class & has_ignore, strict=True) if is_mask]
+    if not masks or not has_class.any():
+        return []
+    named = ", ".join(masks[:3]) + (f" and {len(masks) - 3} more" if len(masks) > 3 else "")
+    return [
+        f"{len(masks)} labels hold 0 and 255 only, where 255 is IGNORE; if they are masks, write 1 for 255: {named}"
+    ]

@@ -19,8 +19,9 @@ from scipy import ndimage
 from metastructure.audit.audit_result import Audit, ImageAudit, ObjectAudit
 from metastructure.audit.verdict import Judged, Verdict
 from metastructure.data.files import IMAGE_SUFFIXES, ImageArray, atomic_path, load_image, write_text
-from metastructure.data.label_format import read_label_file
+from metastructure.data.label_format import find_labels, read_label_file
 from metastructure.data.strict_json import to_json
+from metastructure.errors import DataError
 from metastructure.label import LabelArray
 
 JSON_NAME, IMAGES_NAME, OBJECTS_NAME, REGIONS_NAME = "audit.json", "images.csv", "objects.csv", "regions"
@@ -41,12 +42,12 @@ def write_outputs(audit: Audit, verdict: Verdict, out: Path) -> None:
     DataError
         If a label is not there any more.
     """
-    numbered = number_objects(audit.objects)
+    numbered, files = number_objects(audit.objects), AuditedFiles(audit)
     for name, members in groupby(numbered, key=lambda pair: pair[1].image):
         found = list(members)
         target = out / REGIONS_NAME / name
         with atomic_path(target.with_name(target.name + ".tif")) as temporary:
-            regions = paint_regions(load_audited_label(audit, name), found)
+            regions = paint_regions(files.load_label(name), found)
             tifffile.imwrite(temporary, regions, compression="zlib", photometric="minisblack", metadata={"axes": "YX"})
         with atomic_path(target.with_name(target.name + ".zip")) as temporary:
             temporary.unlink()  # roifile appends to a zip that exists
@@ -63,7 +64,6 @@ def number_objects(objects: Sequence[ObjectAudit]) -> list[tuple[int, ObjectAudi
         (number, one)
         for _, members in groupby(ranked, key=lambda one: one.image)
         for number, one in enumerate(members, start=1)
-        if number <= MOST_REGIONS
     ]
 
 
@@ -74,10 +74,13 @@ def paint_regions(label: LabelArray, found: Iterable[tuple[int, ObjectAudit]]) -
     ----------
     label : (H, W)
     found : pairs of number and object
-        One that the label holds is painted as it is, one that is missing as its box.
+        One that the label holds as a piece of its own is painted as it is, one that is missing, or that random pixels
+        break up, as its box; of MOST_REGIONS at most.
     """
     painted = np.zeros(label.shape, dtype=np.uint16)
     for number, one in found:
+        if number > MOST_REGIONS:
+            break
         top, left, bottom, right = one.box
         place = (slice(top, bottom), slice(left, right))
         parts, num_parts = ndimage.label(label[place] == one.klass, structure=np.ones((3, 3)))
@@ -106,40 +109,46 @@ def objects_table(numbered: Sequence[tuple[int, ObjectAudit]]) -> str:
     return _to_csv(lines)
 
 
-def load_audited_label(audit: Audit, name: str) -> LabelArray:
-    """Return the label of an image of the audit, (H, W).
+class AuditedFiles:
+    """The files of an audit by the names it gives them, found as the audit found them.
 
-    Raises
-    ------
-    DataError
-        If it is not there any more.
+    Parameters
+    ----------
+    audit : Audit
     """
-    sliced = _SLICE.match(name)
-    folder = Path(audit.labels)
-    path = find_named(folder, sliced[1] if sliced else name)
-    if path is None and sliced:
-        sliced, path = None, find_named(folder, name)
-    pixels = read_label_file(path or folder / name, audit.num_classes).pixels
-    return pixels[int(sliced[2])] if sliced else pixels
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+        self._labels = _by_name(Path(audit.labels), find_labels(Path(audit.labels)))
+        self._images = dict[str, Path]()
+        if audit.images_folder is not None:
+            folder = Path(audit.images_folder)
+            found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES)
+            self._images = _by_name(folder, filter(Path.is_file, found))
+
+    def load_label(self, name: str) -> LabelArray:
+        """Return the label of that name, (H, W).
+
+        Raises
+        ------
+        DataError
+            If it is not there any more.
+        """
+        sliced = None if name in self._labels else _SLICE.match(name)
+        path = self._labels.get(sliced[1] if sliced else name)
+        if path is None:
+            raise DataError(f"{Path(self._audit.labels) / name}: this label is not there any more.")
+        pixels = read_label_file(path, self._audit.num_classes).pixels
+        return pixels[int(sliced[2])] if sliced else pixels
+
+    def load_image(self, name: str) -> ImageArray | None:
+        """Return the image of that name, None if there is none."""
+        path = self._images.get(name)
+        return None if path is None else load_image(path)
 
 
-def load_audited_image(audit: Audit, name: str) -> ImageArray | None:
-    """Return the image of a label of the audit, None if there is none that fits."""
-    if audit.images_folder is None:
-        return None
-    path = find_named(Path(audit.images_folder), name)
-    return None if path is None else load_image(path)
-
-
-def find_named(folder: Path, name: str) -> Path | None:
-    """Return the file of an image or label by its path below the folder without the suffix, None if it is missing."""
-    plain = folder / name
-    files = (plain.with_name(plain.name + suffix) for suffix in sorted(IMAGE_SUFFIXES))
-    for file in files:
-        for path in (file, file.with_suffix(file.suffix.upper())):
-            if path.is_file():
-                return path
-    return None
+def _by_name(folder: Path, paths: Iterable[Path]) -> dict[str, Path]:
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
 
 
 def _outline(number: int, one: ObjectAudit) -> roifile.ImagejRoi:

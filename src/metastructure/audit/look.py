@@ -15,7 +15,7 @@ from metastructure.audit.likeness import contrasts, measure_likeness
 from metastructure.audit.missing_objects import find_missing
 from metastructure.audit.object_colour import object_features
 from metastructure.audit.object_table import find_object_table
-from metastructure.audit.speckle import _lonely_share, remove_speckle
+from metastructure.audit.speckle import lonely_share, remove_speckle
 from metastructure.data.files import ImageArray
 from metastructure.data.label_set import Label
 from metastructure.label import IGNORE, LabelArray
@@ -122,7 +122,7 @@ def look_at(name: str, label: Label, image: ImageArray | None, num_classes: int,
         num_known=int(counts.sum()),
         num_foreground=int(counts[1:].sum()),
         num_classes_seen=int((counts > 0).sum()),
-        lonely_share=_lonely_share(label) if known.any() else np.nan,
+        lonely_share=lonely_share(label) if known.any() else np.nan,
         smoothing_px=smoothing_px,
         klass=objects.klass,
         area=objects.area,

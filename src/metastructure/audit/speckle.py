@@ -59,7 +59,7 @@ def remove_speckle(label: LabelArray, num_classes: int) -> tuple[LabelArray, flo
     >>> int((noisy != clean).sum()), int((calm != clean).sum()), round(sigma_px, 1)
     (96, 3, 1.2)
     """
-    if _lonely_share(label) <= LONELY_SHARE:
+    if lonely_share(label) <= LONELY_SHARE:
         return label, 0.0
     noise = estimate_pixel_noise(label, np.ones(label.shape), num_classes)
     variance = float(np.trace(noise.covariance)) / noise.weight
@@ -82,7 +82,7 @@ def remove_speckle(label: LabelArray, num_classes: int) -> tuple[LabelArray, flo
     return calm, float(sigma_px)
 
 
-def _lonely_share(label: LabelArray) -> float:
+def lonely_share(label: LabelArray) -> float:
     """Return the share of known pixels whose eight neighbours all hold something else."""
     height, width = label.shape
     around = np.pad(label.astype(np.int16), 1, constant_values=-1)

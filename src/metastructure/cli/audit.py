@@ -13,7 +13,7 @@ from metastructure.cli.repair import ConventionChoice
 
 
 def audit(
-    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images; or LABELS alone, without any.")],
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images, a data set, or LABELS alone.")],
     labels: Annotated[
         Path | None, typer.Argument(metavar="LABELS", help="Folder of PNG and TIFF labels under the same names.")
     ] = None,
@@ -43,7 +43,8 @@ def audit(
 
     if out is not None:
         check_result_folder(out)
-    folders = (None, images) if labels is None else (images, labels)
+    holds_both = (images / "labels").is_dir() or (images / "train" / "labels").is_dir()
+    folders = (images, labels) if labels is not None else (images if holds_both else None, images)
     with show_progress("auditing") as on_item:
         found = audit_folder(
             *folders,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from metastructure.audit.audit_outputs import load_audited_image, load_audited_label, number_objects, write_outputs
+from metastructure.audit.audit_outputs import AuditedFiles, number_objects, write_outputs
 from metastructure.audit.audit_result import Audit, Finding, ImageAudit, ObjectAudit
 from metastructure.audit.verdict import NAMES, Verdict
 from metastructure.data.files import write_text
@@ -125,15 +125,19 @@ def _describe_naming(audit: Audit) -> str:
 
 def _make_cards(audit: Audit) -> list[dict[str, object]]:
     ranked = sorted(audit.images, key=lambda one: (-one.suspicion, one.name))[:MOST_CARDS]
-    numbered = number_objects(audit.objects)
-    return [_make_card(audit, one, [pair for pair in numbered if pair[1].image == one.name]) for one in ranked]
+    numbered, files = number_objects(audit.objects), AuditedFiles(audit)
+    return [
+        _make_card(files, audit.num_classes, one, [pair for pair in numbered if pair[1].image == one.name])
+        for one in ranked
+    ]
 
 
-def _make_card(audit: Audit, one: ImageAudit, objects: list[tuple[int, ObjectAudit]]) -> dict[str, object]:
-    label = load_audited_label(audit, one.name)
-    image = load_audited_image(audit, one.name)
-    if image is None or image.shape[:2] != label.shape or audit.num_classes > 2:
-        small = show_small(show_label(label, audit.num_classes), SIDE_PX)
+def _make_card(
+    files: AuditedFiles, num_classes: int, one: ImageAudit, objects: list[tuple[int, ObjectAudit]]
+) -> dict[str, object]:
+    label, image = files.load_label(one.name), files.load_image(one.name)
+    if image is None or image.shape[:2] != label.shape or num_classes > 2:
+        small = show_small(show_label(label, num_classes), SIDE_PX)
     else:
         small = show_small(image, SIDE_PX)
         small = show_over(small, ((label > 0) & (label != IGNORE)).astype(np.uint8))
