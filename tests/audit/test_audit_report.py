@@ -11,11 +11,12 @@ import roifile
 import tifffile
 
 from metastructure.audit.audit_folder import audit_folder
-from metastructure.audit.audit_outputs import images_table, number_objects, objects_table, paint_regions
+from metastructure.audit.audit_outputs import AuditedFiles, images_table, number_objects, objects_table, paint_regions
 from metastructure.audit.audit_result import Audit, Confidence, Finding, Kind, ObjectAudit
 from metastructure.audit.verdict import judge
 from metastructure.data.files import save_image
 from metastructure.data.synthetic import generate
+from metastructure.errors import DataError
 from metastructure.noise import corrupt, parse_noise
 from metastructure.report.audit_page import render_audit, write_audit
 from metastructure.report.audit_text import to_text
@@ -181,3 +182,47 @@ def test_labels_alone_can_be_audited_and_shown(folder: Path) -> None:
     assert "without images" in html
     assert 'alt="Image' not in html
     assert max(map(len, to_text(alone, verdict).splitlines())) <= 79
+
+
+def write_noisy(root: Path, noise: str, num: int = 10) -> Path:
+    for index in range(num):
+        image, label = generate("nuc", seed=2, index=index, height=96, width=96)
+        noisy = corrupt(label, parse_noise(noise), seed=0, item=str(index), num_classes=2)
+        save_image(root / f"images/{index}.png", image)
+        save_image(root / f"labels/{index}.png", noisy)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("noise", "num", "level", "told"),
+    [
+        ("clean", 10, "harmless", "no error was found that would matter"),
+        ("sample:0.1", 10, "cannot tell", "are random errors"),
+        ("flip:0.45", 10, "cannot tell", "What matters most was not tested"),
+        ("dilate:3+flip:0.2", 10, "cannot tell", "are random errors"),
+        ("dilate:3", 10, "costs", "metastructure repair --method shift:-"),
+        ("dilate:3", 1, "cannot tell", "one image says too little"),
+    ],
+)
+def test_verdicts_on_labels_of_a_known_noise(tmp_path: Path, noise: str, num: int, level: str, told: str) -> None:
+    root = write_noisy(tmp_path, noise, num)
+    verdict = judge(audit_folder(root / "images", root / "labels"))
+    assert (verdict.level, told in verdict.headline) == (level, True), verdict.headline
+
+
+def test_masks_among_labels_are_told_with_their_names(tmp_path: Path) -> None:
+    root = write_noisy(tmp_path, "clean")
+    mask = 255 * generate("nuc", seed=2, index=3, height=96, width=96)[1].astype(np.uint8)
+    save_image(root / "labels/3.png", mask)
+    told = judge(audit_folder(root / "images", root / "labels")).not_tested
+    assert "1 labels hold 0 and 255 only, where 255 is IGNORE; if they are masks, write 1 for 255: 3" in told
+
+
+def test_files_are_found_as_the_audit_found_them(tmp_path: Path) -> None:
+    root = write_noisy(tmp_path, "clean", 2)
+    (root / "labels/0.png").rename(root / "labels/0.Png")
+    save_image(root / "labels/1.jpg", np.zeros((5, 5), dtype=np.uint8))  # a preview beside the label
+    files = AuditedFiles(audit_folder(root / "images", root / "labels"))
+    assert [files.load_label(name).shape for name in "01"] == [(96, 96), (96, 96)]
+    with pytest.raises(DataError, match="not there any more"):
+        files.load_label("2")

@@ -98,12 +98,12 @@ def judge(audit: Audit) -> Verdict:
     structural = [clear[kind] for kind in STRUCTURAL if kind in clear]
     ruined = "random" in clear and not audit.random.sigma_min.value >= LEAST_SIGMA
     first = _first(audit, [name for kind in NAMED if kind in clear for name in clear[kind].images])
-    level = _level(audit, bool(structural) or ruined, costly, bool(hidden))
+    level = _level(audit, bool(structural) or ruined, costly)
     untested = [f"{NAMES[one.kind]}: {one.sentence}" for one in audit.findings if one.confidence == "not tested"]
     untested += [f"{NAMES[kind]}: too many random pixels to tell" for kind in hidden]
     return Verdict(
         level=level,
-        headline=_headline(audit, level, clear, cost if costly else None, ruined, bool(hidden), bool(first)),
+        headline=_headline(audit, level, clear, cost if costly else None, ruined, bool(first)),
         sentences=tuple(_sentences(audit, hidden, cost)),
         cost=cost,
         first=first,
@@ -118,21 +118,23 @@ class Judged(_Value):
     audit: Audit
 
 
+def _is_noisy(audit: Audit) -> bool:
+    return audit.finding("random").confidence == "clear" and audit.random_share.value > HIDING_SHARE
+
+
 def _hidden(audit: Audit) -> tuple[Kind, ...]:
     """Return the kinds that cannot be judged for random pixels."""
-    random = audit.finding("random")
-    if random.confidence != "clear" or not audit.random_share.value > HIDING_SHARE:
-        return ()
-    return tuple(one.kind for one in audit.findings if one.kind not in BELOW_RANDOM and one.confidence != "not tested")
+    kinds = (one.kind for one in audit.findings if one.confidence != "not tested")
+    return tuple(kind for kind in kinds if kind not in BELOW_RANDOM) if _is_noisy(audit) else ()
 
 
-def _level(audit: Audit, is_structural: bool, is_costly: bool, is_hidden: bool) -> Level:
+def _level(audit: Audit, is_structural: bool, is_costly: bool) -> Level:
     if is_structural:
         return "fix first"
     if is_costly:
         return "costs"
     tested = {one.kind for one in audit.findings if one.confidence != "not tested" and not _is_guess(one)}
-    enough = {"random", "bias", "missing"} <= tested and audit.num_images > 1 and not is_hidden
+    enough = {"random", "bias", "missing"} <= tested and audit.num_images > 1 and not _is_noisy(audit)
     return "harmless" if enough else "cannot tell"
 
 
@@ -147,7 +149,6 @@ def _headline(
     clear: dict[Kind, Finding],
     cost: Cost | None,
     ruined: bool,
-    is_hidden: bool,
     has_first: bool,
 ) -> str:
     structural = [kind for kind in STRUCTURAL if kind in clear]
@@ -165,7 +166,7 @@ def _headline(
             f"The boundaries lie beside the edges of the images; that may cost {describe_cost(cost)}. "
             f"'metastructure repair --method shift:{-clear['bias'].evidence.value:.1f}' moves them back."
         )
-    if is_hidden:
+    if _is_noisy(audit):
         share = 100 * audit.random_share.value
         return (
             f"About {share:.0f} % of the pixels are random errors. Networks read through these, but they hide what "
