@@ -159,6 +159,7 @@ class TestKinds:
             "3 images occur more than once, 2 of them with labels that differ; 1 labels occur more than once."
         )
         assert set(audit.finding("duplicate").images) == {"00", "01", "02", "05", "06", "07"}
+        assert set(audit.finding("duplicate").images[:4]) == {"01", "02", "06", "07"}  # whose labels differ
         assert audit.finding("empty").images == ("07",)
 
 

@@ -213,16 +213,17 @@ def _sentences(audit: Audit, hidden: tuple[Kind, ...], cost: Cost | None) -> Ite
     for confidence in ("clear", "weak"):
         for one in audit.findings:
             if one.confidence == confidence and one.kind not in hidden:
-                yield one.sentence + (_name(one.images) if one.kind in NAMED else "")
+                yield _name(one) if one.kind in NAMED else one.sentence
                 if one.kind == "bias" and cost is not None:
                     yield f"Labels as they are and moved back by this bias differ by {cost.points:.1f} Dice points."
 
 
-def _name(images: tuple[str, ...]) -> str:
-    if not images:
-        return ""
-    more = f" and {len(images) - NUM_NAMED} more" if len(images) > NUM_NAMED else ""
-    return f" ({', '.join(images[:NUM_NAMED])}{more})"
+def _name(one: Finding) -> str:
+    """Return the sentence with the images that show it."""
+    if not one.images:
+        return one.sentence
+    more = f" and {len(one.images) - NUM_NAMED} more" if len(one.images) > NUM_NAMED else ""
+    return f"{one.sentence.rstrip('.')}: {', '.join(one.images[:NUM_NAMED])}{more}."
 
 
 def _first(audit: Audit, known: list[str]) -> tuple[str, ...]:
