@@ -49,7 +49,7 @@ PREAMBLE = """\
 px, in turn. All scores come from the same probabilities: five folds, a residual U-Net, 20 epochs on the damaged labels
 with the recipe `robust` of studies/nuc-recipes.yaml. A damage is ranked against the undamaged images. What was chosen
 by looking (the width of the band, the measures, how they are joined) was chosen with damage seed 100, and how they are
-joined with the figures of seed 0 in view: seed 0 is no untouched test, seeds 1 and 2 will be.
+joined with the figures of seed 0 in view: seed 0 is no untouched test, the others are.
 
 Seed 0 was looked at once before. The three measures of structure were then joined by ranks alone, and dilated labels
 had an average precision of 0.475 against 0.508 of num_pixel_issues, with all else above. Three ways of joining them
