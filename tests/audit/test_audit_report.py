@@ -214,8 +214,9 @@ def test_masks_among_labels_are_told_with_their_names(tmp_path: Path) -> None:
     root = write_noisy(tmp_path, "clean")
     mask = 255 * generate("nuc", seed=2, index=3, height=96, width=96)[1].astype(np.uint8)
     save_image(root / "labels/3.png", mask)
-    told = judge(audit_folder(root / "images", root / "labels")).not_tested
-    assert "1 labels hold 0 and 255 only, where 255 is IGNORE; if they are masks, write 1 for 255: 3" in told
+    verdict = judge(audit_folder(root / "images", root / "labels"))
+    assert verdict.level == "cannot tell"
+    assert "1 of 10 labels hold 0 and 255 only (3)" in verdict.headline
 
 
 def test_files_are_found_as_the_audit_found_them(tmp_path: Path) -> None:

@@ -15,34 +15,10 @@ from metastructure.audit.label_evidence import (
     soft_minimum,
 )
 from metastructure.audit.label_scores import score_labels, surprise, tail_surprise
-from metastructure.audit.object_scores import score_objects
-from metastructure.audit.relabel import relabel
 from metastructure.label import IGNORE
 from metastructure.noise import Dilation, Erosion
 from metastructure.noise.objects import find_objects
 from metastructure.rng import generator
-
-DISCS = [(16, 17, 8), (50, 30, 9), (24, 62, 7), (62, 74, 10), (80, 20, 6)]
-
-
-def discs(chosen=DISCS, shape=(96, 100), klass=1):
-    label = np.zeros(shape, dtype=np.uint8)
-    rows, columns = np.indices(shape)
-    for row, column, radius in chosen:
-        label[np.hypot(rows - row, columns - column) <= radius] = klass
-    return label
-
-
-def believe(label, num_classes=2, blur_px=1.0, sure=0.98):
-    """Return probabilities of a good network: the label blurred, never quite sure."""
-    p = np.stack([ndimage.gaussian_filter((label == c).astype(float), blur_px) for c in range(num_classes)])
-    p = sure * p + (1 - sure) / num_classes
-    return (p / p.sum(axis=0)).astype(np.float32)
-
-
-def shifted(label, down, right):
-    return np.roll(label, (down, right), axis=(0, 1))  # the discs lie inside
-
 
 # --- contradiction, blob, soft minimum
 
@@ -94,21 +70,21 @@ def test_shift_of_a_slanting_boundary_and_its_length():
     assert found.length_px == pytest.approx(90 / 0.8, rel=0.06)  # along rows the line crosses 90 columns
 
 
-def test_shift_of_a_disc_is_its_surplus_area_by_its_length():
+def test_shift_of_a_disc_is_its_surplus_area_by_its_length(discs):
     label, clean = discs([(50, 50, 8)]), discs([(50, 50, 6)])
     found = find_shift(clean.astype(np.float32), label == 1, np.ones(label.shape, bool))
     assert found.length_px == pytest.approx(2 * np.pi * 8, rel=0.06)
     assert found.shift_px == pytest.approx((label.sum() - clean.sum()) / found.length_px)
 
 
-def test_a_soft_rim_without_bias_is_no_shift_and_errs_little():
+def test_a_soft_rim_without_bias_is_no_shift_and_errs_little(discs, believe):
     label = discs()
     found = find_shift(believe(label, blur_px=2.0)[1], label == 1, np.ones(label.shape, bool))
     assert abs(found.shift_px) < 0.35
     assert found.error_px < 0.2
 
 
-def test_error_by_a_slow_reference():
+def test_error_by_a_slow_reference(discs):
     rng = np.random.default_rng(3)
     label = discs()
     p = rng.random(label.shape).astype(np.float32)
@@ -126,7 +102,7 @@ def test_error_by_a_slow_reference():
     assert found.error_px == pytest.approx(error)
 
 
-def test_a_boundary_that_errs_to_both_sides_has_a_larger_error_than_one_that_errs_to_one():
+def test_a_boundary_that_errs_to_both_sides_has_a_larger_error_than_one_that_errs_to_one(discs, believe):
     clean = discs()
     grown = Dilation(radius_px=2)(clean, generator(0))
     mixed = grown.copy()
@@ -142,7 +118,7 @@ def test_no_boundary_has_no_shift():
         assert np.isnan(find_shift(np.full((9, 9), 0.5, np.float32), label == 1, np.ones((9, 9), bool)).shift_px)
 
 
-def test_ignore_says_nothing_of_a_boundary():
+def test_ignore_says_nothing_of_a_boundary(discs, believe):
     label = discs()
     known = np.ones(label.shape, bool)
     known[:, 48:] = False
@@ -192,14 +168,14 @@ def test_translation_is_that_of_the_slow_reference():
 
 
 @pytest.mark.parametrize("moved", [(5, 0), (-3, 4), (0, -1), (7, 8)])
-def test_translation_is_found(moved):
+def test_translation_is_found(moved, discs, believe, shifted):
     clean = discs()
     found = find_translation(believe(clean), shifted(clean, *moved))
     assert found.moved_px == moved
     assert found.gain > 0
 
 
-def test_a_label_in_its_place_gains_nothing_by_moving():
+def test_a_label_in_its_place_gains_nothing_by_moving(discs, believe):
     clean = discs()
     assert find_translation(believe(clean), clean).gain < 0
     assert np.isnan(find_translation(believe(clean), np.zeros_like(clean)).gain)
@@ -208,12 +184,13 @@ def test_a_label_in_its_place_gains_nothing_by_moving():
 # --- the folder
 
 
-def folder():
+@pytest.fixture
+def folder(discs, believe, shifted, centres):
     """Return probabilities and labels of 24 images, five of them damaged, the others a little uneven."""
     found = {}
     for number in range(24):
         rng = generator(5, f"{number}", "test")
-        moved = [(row + int(rng.integers(-3, 4)), column + int(rng.integers(-3, 4)), r) for row, column, r in DISCS]
+        moved = [(row + int(rng.integers(-3, 4)), column + int(rng.integers(-3, 4)), r) for row, column, r in centres]
         clean = discs(moved)
         p = believe(clean, blur_px=float(rng.uniform(0.8, 1.6)))
         label = clean
@@ -231,8 +208,8 @@ def folder():
     return found
 
 
-def test_damaged_labels_come_first_each_for_its_own_reason():
-    data = folder()
+def test_damaged_labels_come_first_each_for_its_own_reason(folder):
+    data = folder
     seen = []
     scores = score_labels(list(data), data.__getitem__, lambda done, total: seen.append((done, total)))
     assert {one.name for one in scores.images[:4]} == {"0", "1", "2", "3"}
@@ -247,8 +224,8 @@ def test_damaged_labels_come_first_each_for_its_own_reason():
     assert seen[-1] == (48, 48)
 
 
-def test_scores_do_not_depend_on_the_order_of_images_or_on_a_flip():
-    data = folder()
+def test_scores_do_not_depend_on_the_order_of_images_or_on_a_flip(folder):
+    data = folder
     first = score_labels(list(data), data.__getitem__)
     again = score_labels(list(data)[::-1], data.__getitem__)
     assert {one.name: one.score for one in first.images} == {one.name: one.score for one in again.images}
@@ -257,18 +234,18 @@ def test_scores_do_not_depend_on_the_order_of_images_or_on_a_flip():
     assert flipped["3"].translation_px == (-3, 4)
 
 
-def test_a_bias_that_all_labels_share_is_told_and_ranks_nobody():
-    data = {name: (p, Dilation(radius_px=2)(p.argmax(axis=0), generator(0))) for name, (p, _) in folder().items()}
+def test_a_bias_that_all_labels_share_is_told_and_ranks_nobody(discs, folder):
+    data = {name: (p, Dilation(radius_px=2)(p.argmax(axis=0), generator(0))) for name, (p, _) in folder.items()}
     scores = score_labels(list(data), data.__getitem__)
     assert scores.shift_px[1] == pytest.approx(1.5, abs=0.2)  # 2 px of discs of radius 8, blurred: 1.75 at most
-    straight = {name: (p, p.argmax(axis=0).astype(np.uint8)) for name, (p, _) in folder().items()}
+    straight = {name: (p, p.argmax(axis=0).astype(np.uint8)) for name, (p, _) in folder.items()}
     data["odd"] = straight["7"]
     scores = score_labels(list(data), data.__getitem__)
     assert max(scores.images, key=lambda one: one.evidence["boundary"]).name == "odd"
 
 
-def test_unknown_and_empty_labels():
-    data = dict(list(folder().items())[4:9])
+def test_unknown_and_empty_labels(folder):
+    data = dict(list(folder.items())[4:9])
     data["unknown"] = (data["4"][0], np.full_like(data["4"][1], IGNORE))
     data["empty"] = (data["4"][0], np.zeros_like(data["4"][1]))
     scores = score_labels(list(data), data.__getitem__)
@@ -279,13 +256,13 @@ def test_unknown_and_empty_labels():
     assert scores.model_validate_json(written).model_dump_json() == written
 
 
-def test_three_classes_find_the_class_that_is_off():
+def test_three_classes_find_the_class_that_is_off(discs, believe, centres):
     data = {}
     for number in range(8):
-        clean = discs(DISCS[:3]) + discs(DISCS[3:], klass=2)
+        clean = discs(centres[:3]) + discs(centres[3:], klass=2)
         label = clean.copy()
         if number == 2:
-            label[Dilation(radius_px=2)(discs(DISCS[3:]), generator(0)) == 1] = 2
+            label[Dilation(radius_px=2)(discs(centres[3:]), generator(0)) == 1] = 2
         data[f"{number}"] = (believe(clean, 3, blur_px=1 + 0.05 * number), label)
     first = score_labels(list(data), data.__getitem__).images[0]
     assert (first.name, first.shift_class) == ("2", 2)
@@ -308,7 +285,7 @@ def test_a_tail_is_told_apart_by_size_and_few_values_by_rank():
     assert np.isfinite(tail_surprise(values)).all()
 
 
-def test_no_images_and_sizes_that_differ_are_told():
+def test_no_images_and_sizes_that_differ_are_told(discs, believe):
     with pytest.raises(ValueError, match="no images to score"):
         score_labels([], lambda name: None)
     with pytest.raises(ValueError, match="as large as its probabilities"):
@@ -336,7 +313,7 @@ def test_calibration_says_what_labels_held():
     assert wrong[10, label[10] == 1] == pytest.approx(0.9, abs=0.03)
 
 
-def test_calibration_rises_and_leaves_ignore_out():
+def test_calibration_rises_and_leaves_ignore_out(discs, believe):
     p = believe(discs())
     label = discs()
     hidden = label.copy()
@@ -352,98 +329,3 @@ def test_calibration_rises_and_leaves_ignore_out():
     with pytest.raises(ValueError, match="of 2 classes"):
         score_pixels(believe(discs(), 3), label, one)
     assert one.pixels.shape == (2, NUM_BINS)
-
-
-# --- objects
-
-
-def kinds_at(scores):
-    return {(round(one.row), round(one.column)): one.kind for one in scores}
-
-
-def test_each_object_is_told_its_own_error():
-    clean = discs()
-    label = discs([(16, 17, 8), (50, 30, 12), (24, 66, 7), (80, 20, 3), (40, 88, 5)])
-    kinds = kinds_at(score_objects(believe(clean), label))
-    assert kinds == {
-        (16, 17): "fine",
-        (50, 30): "too large",
-        (24, 66): "displaced",
-        (62, 74): "missing",
-        (80, 20): "too small",
-        (40, 88): "spurious",
-    }
-
-
-def test_displacements_of_objects_are_measured():
-    label = discs([(50, 30, 12), (24, 66, 7)])
-    scores = score_objects(believe(discs(DISCS[1:3]), blur_px=0.3), label)
-    large, moved = sorted(scores, key=lambda one: -one.num_pixels)
-    assert large.shift_px == pytest.approx((12**2 - 9**2) / (2 * 12), abs=0.3)  # the network is never quite sure
-    assert large.offset_px == pytest.approx((0, 0), abs=0.2)
-    assert moved.offset_px == pytest.approx((0, 4), abs=0.2)
-
-
-def test_objects_of_another_class_and_many_objects_in_order():
-    clean = discs(DISCS[:2]) + discs(DISCS[2:], klass=2)
-    label = clean.copy()
-    label[discs([DISCS[3]]) == 1] = 1
-    scores = score_objects(believe(clean, 3), label)
-    assert scores[0].kind == "other class"
-    assert (scores[0].label_class, scores[0].predicted_class) == (1, 2)
-    assert [one.weight for one in scores] == sorted((one.weight for one in scores), reverse=True)
-    assert len(scores) == 5
-    assert {one.kind for one in scores[1:]} == {"fine"}
-
-
-def test_a_grown_small_object_is_too_large_and_not_spurious():
-    small = discs([(40, 40, 3)])
-    (only,) = score_objects(believe(small, blur_px=0.5), Dilation(radius_px=3)(small, generator(0)))
-    assert only.kind == "too large"
-
-
-def test_no_objects():
-    assert score_objects(believe(np.zeros((20, 20), int)), np.zeros((20, 20), int)) == ()
-    assert score_objects(believe(discs()), np.full((96, 100), IGNORE)) == ()
-
-
-# --- relabelling
-
-
-def test_relabelling_mends_what_is_confidently_wrong():
-    clean = discs()
-    for damaged in (Dilation(radius_px=3)(clean, generator(0)), shifted(clean, 3, 4), discs(DISCS[1:])):
-        mended = relabel(damaged, believe(clean, sure=0.999))
-        assert (mended.label != clean).sum() < 0.1 * (damaged != clean).sum()
-        assert mended.num_changed == (mended.label != damaged).sum()
-
-
-def test_relabelling_counts_objects_and_keeps_ignore_and_dtype():
-    clean = discs()
-    damaged = discs([*DISCS[1:], (40, 88, 5)]).astype(np.int32)
-    damaged[48:52, 28:32] = IGNORE
-    mended = relabel(damaged, believe(clean, sure=0.999))
-    assert (mended.num_added, mended.num_removed) == (1, 1)
-    assert mended.label.dtype == np.int32
-    assert ((mended.label == IGNORE) == (damaged == IGNORE)).all()
-
-
-def test_an_unsure_network_changes_nothing():
-    clean = discs()
-    mended = relabel(shifted(clean, 3, 4), believe(clean, sure=0.6))
-    assert mended[1:] == (0, 0, 0)
-    assert (mended.label == shifted(clean, 3, 4)).all()
-
-
-def test_a_change_reaches_two_pixels_beyond_what_is_sure():
-    p1 = np.full((5, 12), 0.6, np.float32)
-    p1[2, 2] = 0.99
-    mended = relabel(np.zeros((5, 12), int), np.stack([1 - p1, p1]))
-    assert mended.label[2].tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0]
-    assert mended.num_changed == 13  # the pixels within 2 px of one
-
-
-@pytest.mark.parametrize("sure", [0.5, 1.0, float("nan")])
-def test_sure_must_be_a_majority(sure):
-    with pytest.raises(ValueError, match=r"between 0\.5 and 1"):
-        relabel(discs(), believe(discs()), sure=sure)

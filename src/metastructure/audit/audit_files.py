@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from metastructure.data.files import IMAGE_SUFFIXES, ImageArray, load_image
-from metastructure.data.label_set import Label, LabelSet, describe_shape
+from metastructure.data.files import ImageArray, load_image
+from metastructure.data.label_set import Label, LabelSet, describe_shape, index_images
 from metastructure.errors import DataError
 
 NO_FOLDER = "no folder of images was given"
@@ -61,11 +61,7 @@ def pair_files(labels: LabelSet, images: Path | None) -> AuditFiles:
     folder = _find_images(images)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images.")
-    found = {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    }
+    found = index_images(folder)
     paired, reasons = dict[str, Path](), dict[str, str]()
     for entry, shape in zip(labels.entries, labels.shapes, strict=True):
         reason = _why_unfit(found.get(entry.id), shape, is_slice=entry.slice is not None)

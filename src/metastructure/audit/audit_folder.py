@@ -109,6 +109,7 @@ def audit_folder(
         findings=findings,
         images=score_images(gathered, gathered.num_misfits),
         objects=list_suspects(gathered, shown),
+        masks=_find_masks(files),
         notes=_notes(files, findings),
     )
 
@@ -200,17 +201,12 @@ def _notes(files: AuditFiles, findings: tuple[Finding, ...]) -> tuple[str, ...]:
         notes = [f"{name}: {reason}; the label was judged alone" for name, reason in sorted(files.reasons.items())]
     if len(notes) > MOST_NOTES:
         notes = [*notes[:MOST_NOTES], f"and {len(notes) - MOST_NOTES} more images that cannot be used"]
-    return (*_warn_of_masks(files), *notes, *(one.sentence for one in findings if one.confidence == "not tested"))
+    return (*notes, *(one.sentence for one in findings if one.confidence == "not tested"))
 
 
-def _warn_of_masks(files: AuditFiles) -> list[str]:
-    """Return a warning if labels of classes and masks of 0 and 255 seem to be mixed; 255 is IGNORE in a label."""
+def _find_masks(files: AuditFiles) -> tuple[str, ...]:
+    """Return the labels that hold 0 and IGNORE alone, if others hold classes."""
     counts = files.labels.counts
     has_class, has_ignore = counts[:, 1:IGNORE].any(axis=1), counts[:, IGNORE] > 0
-    masks = [entry.id for entry, is_mask in zip(files.labels.entries, ~has_class & has_ignore, strict=True) if is_mask]
-    if not masks or not has_class.any():
-        return []
-    named = ", ".join(masks[:3]) + (f" and {len(masks) - 3} more" if len(masks) > 3 else "")
-    return [
-        f"{len(masks)} labels hold 0 and 255 only, where 255 is IGNORE; if they are masks, write 1 for 255: {named}"
-    ]
+    pairs = zip(files.ids(), ~has_class & has_ignore, strict=True)
+    return tuple(name for name, is_mask in pairs if is_mask) if has_class.any() else ()

@@ -18,8 +18,9 @@ from scipy import ndimage
 
 from metastructure.audit.audit_result import Audit, ImageAudit, ObjectAudit
 from metastructure.audit.verdict import Judged, Verdict
-from metastructure.data.files import IMAGE_SUFFIXES, ImageArray, atomic_path, load_image, write_text
+from metastructure.data.files import ImageArray, atomic_path, load_image, write_text
 from metastructure.data.label_format import find_labels, read_label_file
+from metastructure.data.label_set import index_images
 from metastructure.data.strict_json import to_json
 from metastructure.errors import DataError
 from metastructure.label import LabelArray
@@ -119,12 +120,9 @@ class AuditedFiles:
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
-        self._labels = _by_name(Path(audit.labels), find_labels(Path(audit.labels)))
-        self._images = dict[str, Path]()
-        if audit.images_folder is not None:
-            folder = Path(audit.images_folder)
-            found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES)
-            self._images = _by_name(folder, filter(Path.is_file, found))
+        folder = Path(audit.labels)
+        self._labels = {path.relative_to(folder).with_suffix("").as_posix(): path for path in find_labels(folder)}
+        self._images = {} if audit.images_folder is None else index_images(Path(audit.images_folder))
 
     def load_label(self, name: str) -> LabelArray:
         """Return the label of that name, (H, W).
@@ -145,10 +143,6 @@ class AuditedFiles:
         """Return the image of that name, None if there is none."""
         path = self._images.get(name)
         return None if path is None else load_image(path)
-
-
-def _by_name(folder: Path, paths: Iterable[Path]) -> dict[str, Path]:
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
 
 
 def _outline(number: int, one: ObjectAudit) -> roifile.ImagejRoi:

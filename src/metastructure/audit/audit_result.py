@@ -166,6 +166,8 @@ class Audit(_Value):
         In the order of their names.
     objects : tuple of ObjectAudit
         By image, the most suspicious first within it.
+    masks : tuple of str
+        Labels of 0 and 255 alone beside others with classes; 255 is IGNORE, so they may be masks by mistake.
     notes : tuple of str
         What could not be read or used, and what was not tested.
     """
@@ -183,6 +185,7 @@ class Audit(_Value):
     findings: tuple[Finding, ...]
     images: tuple[ImageAudit, ...]
     objects: tuple[ObjectAudit, ...]
+    masks: tuple[str, ...]
     notes: tuple[str, ...]
 
     def finding(self, kind: Kind) -> Finding:

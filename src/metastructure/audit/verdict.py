@@ -134,7 +134,9 @@ def _level(audit: Audit, is_structural: bool, is_costly: bool) -> Level:
     if is_costly:
         return "costs"
     tested = {one.kind for one in audit.findings if one.confidence != "not tested" and not _is_guess(one)}
-    enough = {"random", "bias", "missing"} <= tested and audit.num_images > 1 and not _is_noisy(audit)
+    enough = (
+        {"random", "bias", "missing"} <= tested and audit.num_images > 1 and not audit.masks and not _is_noisy(audit)
+    )
     return "harmless" if enough else "cannot tell"
 
 
@@ -171,6 +173,12 @@ def _headline(
         return (
             f"About {share:.0f} % of the pixels are random errors. Networks read through these, but they hide what "
             "else may be wrong: take them out with 'metastructure repair', and audit what comes of it."
+        )
+    if audit.masks:
+        named = ", ".join(audit.masks[:NUM_NAMED]) + (" ..." if len(audit.masks) > NUM_NAMED else "")
+        return (
+            f"{len(audit.masks)} of {audit.num_images} labels hold 0 and 255 only ({named}), and 255 is IGNORE: if "
+            "they are masks, write 1 for 255, and audit again."
         )
     if level == "cannot tell":
         why = audit.boundary_reason or (

@@ -153,11 +153,7 @@ def match_images(labels: LabelSet, folder: Path) -> Mapping[str, Path]:
     folder = _find_part(Path(folder), "images")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images.")
-    found = {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    }
+    found = index_images(folder)
     for entry in labels.entries:
         if entry.slice is not None:
             raise DataError(f"{entry.path}: images of volumes cannot be shown; leave the images out.")
@@ -191,6 +187,15 @@ def describe_shape(shape: tuple[int, int]) -> str:
 @lru_cache(maxsize=2)
 def _read_volume(path: Path) -> npt.NDArray[np.integer]:
     return read_label_file(path).pixels  # of the labels and of the clean ones, read for all their slices at once
+
+
+def index_images(folder: Path) -> dict[str, Path]:
+    """Return the images of a folder and its sub-folders by their path below it, without the suffix."""
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    }
 
 
 def _find_part(folder: Path, part: str) -> Path:
