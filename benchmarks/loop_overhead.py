@@ -75,7 +75,7 @@ def main() -> None:
     store = PixelStore([zscore(image) for image, _ in pairs], [label for _, label in pairs], settings.crop_px)
     batches = [
         (images.contiguous(memory_format=torch.channels_last), labels.float())
-        for images, labels in store.epoch(0, 0, settings.batch_size, 1, "dihedral")
+        for images, labels, _ in store.epoch(0, 0, settings.batch_size, 1, "dihedral")
     ]
     recipes = {
         name: TrainingSettings.model_validate(settings.model_dump() | changes) for name, changes in RECIPES.items()

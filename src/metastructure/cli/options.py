@@ -17,6 +17,7 @@ class Device(StrEnum):
 
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU where there is one.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads; by default all cores.")]
+DevicesOption = Annotated[int, typer.Option(min=1, help="GPUs of this machine that share each training.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
 StoreOption = Annotated[

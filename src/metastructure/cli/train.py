@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
+from metastructure.cli.options import Device, DeviceOption, DevicesOption, JsonOption, ThreadsOption
 from metastructure.cli.progress import show_progress
 from metastructure.cli.warn import print_warnings
 
@@ -38,6 +38,7 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Of weights, batches and noise.")] = 0,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
+    devices: DevicesOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Train a network on a folder and write one model file.
@@ -69,6 +70,7 @@ def train(
             seed=seed,
             device=device.value,
             threads=threads,
+            devices=devices,
             class_names=[name.strip() for name in names.split(",")] if names else (),
         )
         with print_warnings(), show_progress("reading") as on_item, _show_epochs(training.epochs) as on_epoch:

@@ -29,8 +29,9 @@ from metastructure.rng import derive_seed
 from metastructure.study.record import Evaluation, NoiseSummary, PlanSummary, RunRecord
 from metastructure.study.spec import DataSpec, RunSpec
 from metastructure.study.store import Samples, Store
-from metastructure.training import Machine, PixelStore, predict_probabilities, train
+from metastructure.training import Machine, PixelStore, predict_probabilities
 from metastructure.training.decode import Decoder
+from metastructure.training.distributed import train_on
 from metastructure.training.dynamics import Watch
 from metastructure.training.plan import Plan, make_plan
 
@@ -130,12 +131,13 @@ def _execute(
     network = build_network(run.network, data.num_channels, C)
     pixels = PixelStore([zscore(image) for image in clean.images], noisy, run.training.crop_px, fabric.device)
     plan = make_plan(run.training, noisy, C, noise.transition(C), fabric.device)
-    history = train(
+    history = train_on(
+        machine,
+        fabric,
         network,
         pixels,
         run.training,
         seed=run.seed,
-        fabric=fabric,
         checkpoint=store.checkpoint(run),
         identity=run.identity,
         compute_loss=plan.loss,

@@ -5,7 +5,7 @@ to end, so ragged data sets cost no padding; flips and right-angle turns are a c
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, final
+from typing import Literal, Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ import torch
 from metastructure.label import IGNORE, LabelArray
 from metastructure.rng import derive_seed
 from metastructure.training.settings import Augmentation
+
+ALL = slice(None)
 
 
 @final
@@ -71,10 +73,20 @@ class PixelStore:
     def __len__(self) -> int:
         return len(self.offsets)
 
+    def to(self, device: torch.device | str) -> Self:
+        """Move the pixels to a device, in place, and return the store."""
+        self.device = torch.device(device)
+        self.pixels_PK, self.labels_P = self.pixels_PK.to(device), self.labels_P.to(device)
+        return self
+
     def crops(
-        self, members: torch.Tensor, generator: torch.Generator, augment: Augmentation
+        self,
+        members: torch.Tensor,
+        generator: torch.Generator,
+        augment: Augmentation,
+        part: slice = ALL,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return one random crop of each member.
+        """Return one random crop of each member, or of those in a part of them.
 
         Parameters
         ----------
@@ -83,6 +95,8 @@ class PixelStore:
         generator : torch Generator on the CPU
         augment : "dihedral", "mirror" or "none"
             See `TrainingSettings`.
+        part : slice, optional
+            Of the members. A crop is the same whatever part it is asked for with: the draws are those of all.
 
         Returns
         -------
@@ -101,6 +115,8 @@ class PixelStore:
             if augment == "dihedral":
                 row = torch.where(upend, size - 1 - row, row)
                 row, column = torch.where(transpose, column, row), torch.where(transpose, row, column)
+        members, top, left, row, column = (values[part] for values in (members, top, left, row, column))
+        B = len(members)
         flat = row + top[:, None, None]
         flat = flat * self.widths[members][:, None, None] + column + left[:, None, None]
         flat = (flat + self.offsets[members][:, None, None]).to(self.device, non_blocking=True)
@@ -109,16 +125,29 @@ class PixelStore:
         return images_BHWK.permute(0, 3, 1, 2), labels_BHW
 
     def epoch(
-        self, epoch: int, seed: int, batch_size: int, crops_per_image: int, augment: Augmentation
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield the batches of one epoch, which depend on (seed, epoch) alone.
+        self,
+        epoch: int,
+        seed: int,
+        batch_size: int,
+        crops_per_image: int,
+        augment: Augmentation,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor, float]]:
+        """Yield the batches of one epoch, which depend on (seed, epoch) alone, each with its weight.
 
-        Every image gives `crops_per_image` crops, in random order; the last batch may be smaller.
+        Every image gives `crops_per_image` crops, in random order; the last batch may be smaller. Of `world_size`
+        processes that share the work, the one of this rank gets its part of each batch, as even as can be; the weight
+        is the part's number of crops over the mean of the parts, 1 in one process. Where a batch has fewer crops than
+        there are processes, those left over get one crop of weight 0, because all must take part in each step.
         """
         generator = torch.Generator().manual_seed(derive_seed(seed, f"epoch {epoch}", "batches"))
         order = torch.randperm(len(self) * crops_per_image, generator=generator) % len(self)
         for members in torch.split(order, batch_size):
-            yield self.crops(members, generator, augment)
+            first, last = (len(members) * edge // world_size for edge in (rank, rank + 1))
+            weight = (last - first) * world_size / len(members)
+            part = slice(first, last) if last > first else slice(0, 1)
+            yield *self.crops(members, generator, augment, part), weight
 
 
 def count_batches(num_images: int, batch_size: int, crops_per_image: int) -> int:

@@ -11,10 +11,11 @@ from metastructure.data.folder import zscore
 from metastructure.networks import build_network
 from metastructure.rng import derive_seed
 from metastructure.training.batches import PixelStore
-from metastructure.training.loop import train
+from metastructure.training.distributed import train_on
 from metastructure.training.model_file import Model, ModelHeader
 from metastructure.training.pairs import Images, Labels
 from metastructure.training.plan import make_plan
+from metastructure.training.settings import Machine
 from metastructure.transition import TransitionMatrix
 
 
@@ -22,6 +23,7 @@ def fit_model(
     header: ModelHeader,
     images: Images,
     labels: Labels,
+    machine: Machine,
     fabric: Fabric,
     *,
     transition: TransitionMatrix | None = None,
@@ -36,8 +38,9 @@ def fit_model(
         What is to be trained, and how; its `transition` and `loss` are found here.
     images, labels : sequences of arrays
         They have passed `metastructure.training.pairs.check_pairs`.
+    machine : Machine
     fabric : Fabric
-        Device and precision.
+        Of the machine, with the precision of the settings.
     transition, checkpoint, on_epoch
         As for `Segmenter.fit`.
 
@@ -58,14 +61,15 @@ def fit_model(
     plan = make_plan(settings, list(labels), C, transition, fabric.device)
     if plan.note is not None:
         warnings.warn(plan.note, stacklevel=3)
-    history = train(
+    history = train_on(
+        machine,
+        fabric,
         network,
         store,
         settings,
         compute_loss=plan.loss,
         make_target=plan.make_target,
         seed=header.seed,
-        fabric=fabric,
         checkpoint=checkpoint,
         identity=header.identity,
         on_epoch=on_epoch,

@@ -2,6 +2,7 @@
 
 A training is a pure function of (network, data, settings, seed): every epoch draws its batches from the seed and its
 own number, so a training that was stopped and resumed ends with the same weights, bit for bit, as one that was not.
+Several processes that Fabric has launched share each batch: the same crops in the same order as in one process.
 """
 
 import dataclasses
@@ -79,7 +80,9 @@ def train(
     seed : int
         Of the batches, and of whatever the network draws.
     fabric : Fabric
-        Device and precision.
+        Device, precision, and the processes that share the batches (launched; the gradient is their mean, weighted by
+        crops). For a loss that is a mean over pixels, where none is IGNORE, and a network without batch norm, that is
+        the gradient in one process up to rounding.
     checkpoint : Path, optional
         Where to keep the state; if the file exists the training goes on from it.
     identity : str
@@ -130,10 +133,11 @@ def train(
         if redraw is not None:
             store.replace_labels(redraw(epoch))
         total = torch.zeros((), device=fabric.device)
-        batches = store.epoch(epoch, seed, settings.batch_size, settings.crops_per_image, settings.augment)
-        for images_BKHW, labels_BHW in batches:
+        sizes = settings.batch_size, settings.crops_per_image
+        batches = store.epoch(epoch, seed, *sizes, settings.augment, fabric.global_rank, fabric.world_size)
+        for images_BKHW, labels_BHW, weight in batches:
             target = labels_BHW if make_target is None else make_target(labels_BHW)
-            loss = compute_loss(model(images_BKHW), target)
+            loss = compute_loss(model(images_BKHW), target) * weight
             fast_optimizer.zero_grad()
             fabric.backward(loss)
             fast_optimizer.step()
@@ -144,7 +148,7 @@ def train(
                 early.end_step(network)
             total += loss.detach()
 
-        mean_loss = float(total) / steps_per_epoch
+        mean_loss = float(fabric.all_reduce(total, reduce_op="mean")) / steps_per_epoch
         if not mean_loss == mean_loss or mean_loss == float("inf"):
             raise RunError(
                 f"training diverged in epoch {epoch + 1}: the loss is {mean_loss}; lower the learning rate "
@@ -157,7 +161,7 @@ def train(
         if watch is not None:
             history.watched.append(_watch(watch, network if average is None else average.module))
             model.train()
-        if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
+        if checkpoint is not None and fabric.is_global_zero and time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
             state = {"identity": identity, "epoch": epoch + 1, "history": dataclasses.asdict(history)}
             state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
             state |= {"average": None if average is None else average.state_dict()}

@@ -40,6 +40,8 @@ class Segmenter(Predictor):
     device : "auto", "cpu" or "cuda"
     threads : int, optional
         CPU threads; by default all cores this process may use.
+    devices : int
+        GPUs of this machine that share the training (`metastructure.training.distributed`); one predicts.
     class_names : sequence of str
         Names of the classes 0..C-1, if they have any.
 
@@ -69,6 +71,7 @@ class Segmenter(Predictor):
         seed: int = 0,
         device: str = "auto",
         threads: int | None = None,
+        devices: int = 1,
         class_names: Sequence[str] = (),
         **settings: Any,
     ) -> None:
@@ -90,7 +93,7 @@ class Segmenter(Predictor):
         self.training = training or validate(TrainingSettings, settings)
         self.seed = _check_seed(seed)
         self.class_names = tuple(class_names)
-        self.machine = validate(Machine, {"device": device, "threads": threads})
+        self.machine = validate(Machine, {"device": device, "threads": threads, "devices": devices})
         self._model: Model | None = None
 
     @classmethod
@@ -234,6 +237,7 @@ class Segmenter(Predictor):
             header,
             images,
             labels,
+            self.machine,
             self._fabric,
             transition=transition,
             checkpoint=checkpoint,

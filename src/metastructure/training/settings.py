@@ -156,12 +156,17 @@ class Machine(BaseModel):
         ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
     threads : int, optional
         CPU threads of torch; without it, the cores this process may use.
+    devices : int
+        GPUs that share each training, by one process each (or processes on the CPU, which is slower than one and only
+        shows that it works). The batches are those of one device; what is rounded otherwise differs, and batch norm,
+        which sees a part of each batch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1)] | None = None
+    devices: Annotated[int, Field(ge=1)] = 1
 
     def fabric(self, precision: str = "32-true") -> "Fabric":
         """Return a Fabric on one device of this machine, and set torch's threads.
@@ -169,13 +174,16 @@ class Machine(BaseModel):
         Raises
         ------
         ConfigError
-            If a GPU is asked for and there is none.
+            If a GPU is asked for and there is none, or more than there are.
         """
         import torch
         from lightning_fabric import Fabric
 
-        if self.device == "cuda" and not torch.cuda.is_available():
+        available = torch.cuda.device_count()
+        if self.device == "cuda" and not available:
             raise ConfigError("device 'cuda' was asked for but this machine has no GPU; use 'auto' or 'cpu'.")
+        if self.device != "cpu" and self.devices > max(1, available):
+            raise ConfigError(f"{self.devices} devices were asked for but this machine has {available} GPU(s).")
         torch.set_num_threads(self.num_threads)
         fabric = Fabric(accelerator=self.device, devices=1, precision=precision)
         fabric.launch()
