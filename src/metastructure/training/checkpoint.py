@@ -1,5 +1,6 @@
 """Checkpoints: all that a training needs to go on exactly where it stopped, written whole or not at all."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ FORMAT = 2
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write `state` (tensors, numbers, texts, lists and dicts of them) to `path`."""
+    content = io.BytesIO()  # written by Python, as torch's own writer hides that the disk is full
+    torch.save({"format": FORMAT, **state}, content)
     with atomic_path(path) as temporary:
-        torch.save({"format": FORMAT, **state}, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_checkpoint(path: Path, identity: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ processes are spawned, so a script that trains on several devices needs the guar
 """
 
 import dataclasses
+import logging
 import os
 import pickle
 import tempfile
@@ -27,6 +28,9 @@ from metastructure.training.losses import Loss
 from metastructure.training.settings import Machine, TrainingSettings
 
 LOOPBACK = "127.0.0.1"
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+"""Its greeting is no news to the caller; set here, since a new process greets before it does anything of ours."""
 
 
 class TrainOptions(TypedDict, total=False):

@@ -3,6 +3,7 @@
 Torch is imported only where a loss or a machine needs it: a wrong key or number is told without waiting for it.
 """
 
+import logging
 import os
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -185,6 +186,7 @@ class Machine(BaseModel):
         if self.device != "cpu" and self.devices > max(1, available):
             raise ConfigError(f"{self.devices} devices were asked for but this machine has {available} GPU(s).")
         torch.set_num_threads(self.num_threads)
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells precision and ranks
         fabric = Fabric(accelerator=self.device, devices=1, precision=precision)
         fabric.launch()
         return fabric
