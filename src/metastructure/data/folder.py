@@ -22,6 +22,9 @@ SPLITS = ("train", "val", "test")
 
 OnProblem = Callable[[str], None]
 
+BESIDE = frozenset({"Thumbs.db", "manifest.json", "repair.csv", "repair.json", "predictions.jsonl"})
+"""What lies beside images and labels without being meant as one: our own commands' records, and Windows' thumbnails."""
+
 
 def _refuse(problem: str) -> NoReturn:
     raise DataError(problem) from None
@@ -223,7 +226,7 @@ def _by_stem(folder: Path, suffixes: frozenset[str], on_problem: OnProblem) -> d
 
 def _visible_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith(".") and path.name != "Thumbs.db":
+        if path.is_file() and not path.name.startswith(".") and path.name not in BESIDE:
             yield path
 
 
