@@ -1,7 +1,7 @@
 """What mkdocs is told about this repository: pages made from code, and links that leave docs/.
 
-Made at each build, so that they cannot be stale: the reference of every public package, the help of every command, lists
-of results, benchmarks and decisions, and the pages of benchmarks/results themselves.
+Made at each build, so that they cannot be stale: the reference of every public package, the help of every command,
+lists of results, benchmarks and decisions, and the pages of benchmarks/results themselves.
 """
 
 import importlib

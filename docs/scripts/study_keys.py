@@ -14,13 +14,13 @@ import yaml
 from pydantic import BaseModel
 
 from metastructure.networks.spec import NetworkSpec
-from metastructure.study.spec import DataSpec, GenerateSpec, StudySpec
+from metastructure.study.spec import DataSpec, GenerateSpec, Resources, StudySpec
 from metastructure.training.settings import TrainingSettings
 
 PAGE = Path(__file__).parents[1] / "studies.md"
-TABLES: tuple[type[BaseModel], ...] = (StudySpec, DataSpec, GenerateSpec, NetworkSpec, TrainingSettings)
+TABLES: tuple[type[BaseModel], ...] = (StudySpec, DataSpec, GenerateSpec, NetworkSpec, Resources, TrainingSettings)
 NAMES = {"StudySpec": "study", "DataSpec": "data", "GenerateSpec": "generate", "NetworkSpec": "network"}
-NAMES["TrainingSettings"] = "training"
+NAMES |= {"Resources": "resources", "TrainingSettings": "training"}
 """What the page calls each model; a type that is one of them links to its table."""
 
 WORDS = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false"}

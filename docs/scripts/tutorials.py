@@ -1,8 +1,8 @@
 """Run the tutorials and the how-to pages: every block of code of a page, in order, in a new empty folder.
 
 Run:  .venv/bin/python docs/scripts/tutorials.py [NAME ...] [--write]
-``sh`` blocks are run by the shell, ``python`` blocks by one interpreter for the page. With --write the ``text`` block after
-each holds what it printed, and pictures that the page shows are copied beside it; without, only failures are told.
+``sh`` blocks are run by the shell, ``python`` blocks by one interpreter for the page. With --write the ``text`` block
+after each holds what it printed, and pictures that the page shows are copied beside it; without, only failures show.
 """
 
 import argparse
