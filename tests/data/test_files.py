@@ -59,7 +59,7 @@ def test_one_bit_label(tmp_path: Path) -> None:
         (np.zeros((4, 4, 3), np.uint8), "one channel"),
         (np.zeros((4, 4), np.float32), "integer classes"),
         (np.full((4, 4), 7, np.uint8), "class 7; classes must lie in 0..2"),
-        (np.zeros((2, 4, 4), np.uint8), "one channel"),
+        (np.zeros((2, 4, 4), np.uint8), r"2 planes; name one, such as bad\.tif#0"),
     ],
 )
 def test_a_label_that_is_none_is_named(tmp_path: Path, pixels: np.ndarray, complaint: str) -> None:

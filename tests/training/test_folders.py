@@ -192,7 +192,7 @@ def test_nothing_is_overwritten_and_bad_folders_are_told(data: Path, segmenter: 
         predict_folder(segmenter, images, tmp_path / "out", tile_px=65)
     assert not (tmp_path / "out").exists()
     tifffile.imwrite(tmp_path / "stack.tif", np.zeros((5, 16, 17), np.uint8), photometric="minisblack")
-    with pytest.raises(DataError, match=r"stack\.tif: an image is .* shape \(5, 16, 17\)"):
+    with pytest.raises(DataError, match=r"stack\.tif: this file holds shape \(5, 16, 17\)"):
         predict_file(segmenter, tmp_path / "stack.tif", tmp_path / "label.tif")
     assert not (tmp_path / "label.tif").exists()
 
@@ -253,3 +253,33 @@ def test_the_journal_is_readable(data: Path, segmenter: Segmenter, tmp_path: Pat
 def test_evaluating_a_folder_of_splits_says_which(data: Path, segmenter: Segmenter) -> None:
     with pytest.raises(DataError, match=r"name one of its splits, such as .*test"):
         evaluate_split(segmenter, data)
+
+
+def test_a_label_keeps_the_pixel_size_of_its_image(segmenter: Segmenter, tmp_path: Path) -> None:
+    pixels = np.arange(40 * 48, dtype=np.uint16)
+    images = tmp_path / "images"
+    images.mkdir()
+    tifffile.imwrite(
+        images / "a.ome.tif",
+        pixels.reshape(40, 48),
+        ome=True,
+        metadata={"axes": "YX", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5},
+    )
+    predict_folder(segmenter, images, tmp_path / "out")
+    (written,) = (tmp_path / "out").glob("*.tif")
+    with tifffile.TiffFile(written) as file:
+        assert file.is_ome
+        assert 'PhysicalSizeX="0.25"' in file.ome_metadata
+
+
+def test_a_zarr_is_predicted_tile_by_tile_as_its_array(segmenter: Segmenter, tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    from metastructure.data.convert import convert_files
+
+    pixels = np.random.default_rng(0).integers(0, 4000, (150, 90), dtype=np.uint16)
+    (tmp_path / "images").mkdir()
+    save_image(tmp_path / "images" / "a.tif", pixels)
+    convert_files(tmp_path / "images", tmp_path / "zarr", "ome-zarr")
+    (image,) = (tmp_path / "zarr").glob("*.zarr")
+    predict_file(segmenter, image, tmp_path / "label.tif", tile_px=64)
+    assert np.array_equal(load_label(tmp_path / "label.tif"), segmenter.predict(pixels, tile_px=64))

@@ -42,11 +42,12 @@ def predict(
         raise ConfigError(str(error)) from None
     check_prediction_paths(model, images, out, probabilities)
 
+    from metastructure.data.formats.ome_zarr import is_zarr
     from metastructure.training.predict_folder import predict_file, predict_folder
     from metastructure.training.segmenter import Segmenter
 
     segmenter = Segmenter.load(model, device=device.value, threads=threads, factory=factory)
-    if images.is_file():
+    if images.is_file() or is_zarr(images):
         predict_file(segmenter, images, out, probabilities=probabilities, tile_px=tile)
         predicted, skipped = 1, 0
     else:

@@ -7,6 +7,7 @@ it runs, finished files are noted in a journal beside them, so that an interrupt
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 
 from metastructure._version import __version__
 from metastructure.data.journal import has_hash, hash_file, lie_apart, read_journal, start_journal
-from metastructure.data.label_format import LabelFile, find_labels, read_label_file, write_label_file
+from metastructure.data.label_format import find_labels, read_label_file, write_label_file
 from metastructure.data.manifest import (
     MANIFEST_NAME,
     FileRecord,
@@ -168,7 +169,7 @@ def _make_noisy(task: _Task) -> FileRecord:
         raise DataError(f"{target}: a link leads out of {task.out}; remove it.")
     clean = read_label_file(source, task.recipe.num_classes)
     noisy = _draw(clean.pixels, task)
-    write_label_file(target, LabelFile(noisy, clean.palette, clean.one_bit))
+    write_label_file(target, replace(clean, pixels=noisy))
     return _describe(task, clean.pixels, noisy)
 
 

@@ -1,7 +1,7 @@
 """Reading images and labels from disk, and writing files whole or not at all.
 
 `H` rows, `W` columns, `K` channels. Images come back (H, W) or (H, W, K) in the file's dtype; labels come back
-(H, W) integer. PNG, JPEG and 8/16-bit TIFF are read.
+(H, W) integer. PNG, JPEG, TIFF, OME-Zarr and NIfTI are read; of several planes one is named, as in ``stack.tif#3``.
 """
 
 import os
@@ -14,13 +14,15 @@ from typing import Any
 import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
-import tifffile
 
+from metastructure.data.formats import tiff
+from metastructure.data.formats.opening import FLAT_SUFFIXES, open_stack
+from metastructure.data.formats.stack import Stack
 from metastructure.errors import DataError
 from metastructure.label import LabelArray, check_label
 
-TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"}) | TIFF_SUFFIXES
+TIFF_SUFFIXES = tiff.TIFF_SUFFIXES
+IMAGE_SUFFIXES = FLAT_SUFFIXES | TIFF_SUFFIXES
 LABEL_SUFFIXES = frozenset({".png"}) | TIFF_SUFFIXES
 """JPEG is missing on purpose: its compression changes classes."""
 
@@ -61,18 +63,15 @@ def load_image(path: Path | str) -> ImageArray:
         If the file cannot be read, is not one 2-D image, or has more than four channels.
     """
     path = Path(path)
-    pixels = _read(path)
-    if pixels.ndim == 3 and pixels.shape[2] in (1, 2):
-        pixels = pixels[..., 0]
-    if pixels.ndim == 3 and pixels.shape[2] == 4:
-        pixels = pixels[..., :3]
-    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
+    stack = _open_plane(path)
+    pixels = stack.load()
+    if pixels.ndim == 3 and "S" in stack.axes:
+        pixels = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
+    if pixels.ndim == 3 and pixels.shape[2] != 3:
         raise DataError(
-            f"{path}: an image is (H, W) or (H, W, 3); this file holds shape {pixels.shape}; split a stack into "
-            "one file a slice."
+            f"{path}: an image has 1 or 3 channels; this file holds shape {stack.shape} with the axes {stack.axes}. "
+            "Choose a channel with 'metastructure convert --channel', or name the axis Z or T if these are slices."
         )
-    if 0 in pixels.shape:
-        raise DataError(f"{path}: the image has no pixels; its shape is {pixels.shape}.")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise DataError(f"{path}: the image holds NaN or infinite values; replace them first.")
     if pixels.dtype.kind not in "uifb":
@@ -96,12 +95,13 @@ def load_label(path: Path | str, num_classes: int | None = None) -> LabelArray:
         If the file cannot be read, is floating point or colour, or holds a class outside 0..C-1.
     """
     path = Path(path)
-    pixels = _read(path, keep_palette=True)
+    stack = _open_plane(path, keep_palette=True)
+    pixels = stack.load()
     if pixels.dtype.kind == "b":
         pixels = pixels.astype(np.uint8)
     if pixels.ndim != 2:
         raise DataError(
-            f"{path}: a label is one channel of class numbers, (H, W); this file holds shape {pixels.shape}. "
+            f"{path}: a label is one channel of class numbers, (H, W); this file holds shape {stack.shape}. "
             "Convert colours to classes first."
         )
     try:
@@ -134,37 +134,39 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def save_image(path: Path | str, pixels: npt.NDArray[Any]) -> None:
-    """Write (H, W) or (H, W, 3) pixels in the format of the suffix, whole or not at all; lossless but for JPEG."""
+def save_image(path: Path | str, pixels: npt.NDArray[Any], like: Path | str | None = None) -> None:
+    """Write (H, W) or (H, W, 3) pixels in the format of the suffix, whole or not at all; lossless but for JPEG.
+
+    Parameters
+    ----------
+    path : Path or str
+    pixels : (H, W) or (H, W, 3) array
+    like : Path or str, optional
+        An image of the same pixels: a TIFF is written with its pixel size, in the description that it has (OME, ImageJ
+        or none). Other formats keep no pixel size.
+    """
     path = Path(path)
+    source = open_stack(Path(like)) if like is not None and path.suffix.lower() in TIFF_SUFFIXES else None
     with atomic_path(path) as temporary:
         if path.suffix.lower() in TIFF_SUFFIXES:
-            tifffile.imwrite(temporary, pixels, compression="zlib")
+            axes = "YX" if pixels.ndim == 2 else "YXS"
+            if source is None:
+                tiff.write_tiff(temporary, pixels, axes)
+            else:
+                tiff.write_tiff(temporary, pixels, axes, source.pixel_size, source.style)
         else:
             iio.imwrite(temporary, pixels)
 
 
-def _read(path: Path, keep_palette: bool = False) -> npt.NDArray[Any]:
-    if not path.is_file():
-        raise DataError(f"{path}: no such file.")
-    try:
-        if path.suffix.lower() in TIFF_SUFFIXES:
-            return np.asarray(tifffile.imread(path))
-        return np.asarray(_read_with_pillow(path, keep_palette))
-    except Exception as error:  # each reader raises its own kinds on damaged files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: the file cannot be read ({reason}); is it damaged?") from error
-
-
-def _read_with_pillow(path: Path, keep_palette: bool) -> npt.NDArray[Any]:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        if image.mode == "P" and not keep_palette:
-            return np.asarray(image.convert("RGB"))
-        if image.mode == "1":
-            return np.asarray(image).astype(np.uint8)
-        return np.asarray(image)
+def _open_plane(path: Path, keep_palette: bool = False) -> Stack:
+    """Return a file of one plane."""
+    stack = open_stack(path, keep_palette)
+    if len(stack) > 1:
+        raise DataError(
+            f"{path}: this file holds shape {stack.shape} with the axes {stack.axes}, {len(stack)} planes; name one, "
+            f"such as {path.name}#0, or write each to a file of its own with 'metastructure convert'."
+        )
+    return stack
 
 
 def _umask() -> int:

@@ -5,6 +5,7 @@ the hashes of what was read and written, so that an interrupted call goes on whe
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from metastructure.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 Recipe = TypeVar("Recipe")
 Record = TypeVar("Record")
@@ -33,7 +36,8 @@ def read_journal(path: Path, recipe: type[Recipe], record: type[Record]) -> tupl
             else:
                 records.append(as_record.validate_json(line))
     except ValidationError:
-        pass
+        logger.info("%s: its last line was cut short by a crash and is passed over", path)
+    logger.info("%s: %d files are recorded as done", path, len(records))
     return made, records
 
 

@@ -1,18 +1,21 @@
 """Label files that are written back as they came: same format, depth and palette, flat images or volumes.
 
 `H` rows, `W` columns, `D` slices. `load_label` of `metastructure.data.files` reads one (H, W) label for training; here
-a multi-page TIFF is a volume (D, H, W), and what the pixels do not say is kept beside them, but for the tags of a TIFF,
-which is written anew.
+a multi-page TIFF is a volume (D, H, W), and what the pixels do not say is kept beside them: palette and depth of a PNG;
+axes, pixel size and the kind of description (OME, ImageJ or none) of a TIFF, whose other tags are written anew.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tifffile
 from PIL import Image
 
 from metastructure.data.files import LABEL_SUFFIXES, TIFF_SUFFIXES, atomic_path, find_files, load_label
+from metastructure.data.formats.opening import open_stack
+from metastructure.data.formats.pixel_size import PixelSize
+from metastructure.data.formats.stack import Style
+from metastructure.data.formats.tiff import write_tiff
 from metastructure.errors import DataError
 from metastructure.label import LabelArray, check_label
 
@@ -28,11 +31,21 @@ class LabelFile:
         Red, green and blue of each class, for a PNG with a palette.
     one_bit : bool
         The file is a PNG of one bit a pixel.
+    axes : str
+        Of a TIFF, one letter an axis of `pixels`, as in `metastructure.data.formats.stack`; empty where nobody named
+        them.
+    pixel_size : PixelSize or None
+        Of a TIFF.
+    style : "plain", "imagej" or "ome"
+        Whose description a TIFF carries.
     """
 
     pixels: LabelArray
     palette: list[int] | None = None
     one_bit: bool = False
+    axes: str = ""
+    pixel_size: PixelSize | None = None
+    style: Style = "plain"
 
 
 def find_labels(root: Path) -> list[Path]:
@@ -66,7 +79,7 @@ def read_label_file(path: Path, num_classes: int | None = None) -> LabelFile:
         If the file cannot be read, or breaks the label contract.
     """
     if path.suffix.lower() in TIFF_SUFFIXES:
-        return LabelFile(_read_tiff(path, num_classes))
+        return _read_tiff(path, num_classes)
     pixels = load_label(path, num_classes)
     with Image.open(path) as image:
         return LabelFile(pixels, image.getpalette() if image.mode == "P" else None, image.mode == "1")
@@ -79,7 +92,8 @@ def write_label_file(path: Path, label: LabelFile) -> None:
     """
     with atomic_path(path) as temporary:
         if path.suffix.lower() in TIFF_SUFFIXES:
-            tifffile.imwrite(temporary, label.pixels, compression="zlib", photometric="minisblack")
+            axes = label.axes or "IYX"[-label.pixels.ndim :]
+            write_tiff(temporary, label.pixels, axes, label.pixel_size, label.style)
             return
         depth = np.bool_ if label.one_bit and label.pixels.max() <= 1 else np.uint8
         image = Image.fromarray(label.pixels.astype(np.uint16 if label.pixels.dtype.itemsize > 1 else depth))
@@ -88,18 +102,26 @@ def write_label_file(path: Path, label: LabelFile) -> None:
         image.save(temporary)
 
 
-def _read_tiff(path: Path, num_classes: int | None) -> LabelArray:
-    try:
-        with tifffile.TiffFile(path) as file:
-            axes, pixels = file.series[0].axes, np.asarray(file.asarray())
-    except Exception as error:  # the reader raises many kinds on damaged files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: the file cannot be read ({reason}); is it damaged?") from error
-    if axes.endswith("S"):  # samples of one pixel, not slices
+def _read_tiff(path: Path, num_classes: int | None) -> LabelFile:
+    stack = open_stack(path)
+    if stack.num_channels > 1:
+        what = "colours" if "S" in stack.axes else f"{stack.num_channels} channels"
+        raise DataError(f"{path}: a label is one channel of class numbers; this file holds {what}. Convert them first.")
+    if len(stack.series_axes) > 1:
         raise DataError(
-            f"{path}: a label is one channel of class numbers; this file holds colours. Convert them first."
+            f"{path}: a label is one plane or one series of them; this file holds the axes {stack.axes}. Write each "
+            "plane to a file of its own with 'metastructure convert'."
         )
+    planes = [stack.load(index) for index in range(len(stack))]
+    pixels = np.stack(planes) if stack.series_axes else planes[0]
+    pixels = pixels.astype(np.uint8) if pixels.dtype.kind == "b" else pixels
     try:
-        return check_label(pixels.astype(np.uint8) if pixels.dtype.kind == "b" else pixels, num_classes, str(path))
+        check_label(pixels, num_classes, str(path))
     except (TypeError, ValueError) as error:
         raise DataError(str(error)) from None
+    return LabelFile(
+        pixels,
+        axes=stack.series_axes + "YX",
+        pixel_size=stack.pixel_size,
+        style=stack.style,
+    )

@@ -3,7 +3,7 @@
 `N` labels, `C` classes, `H` rows, `W` columns. A volume counts as its slices.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -61,6 +61,16 @@ class LabelSet:
         """Return one label from its file, (H, W)."""
         return load_entry(self.entries[index].path, self.entries[index].slice)
 
+    def choose(self, ids: Collection[str]) -> "LabelSet":
+        """Return the set with the labels of these ids alone."""
+        places = [place for place, entry in enumerate(self.entries) if entry.id in ids]
+        return replace(
+            self,
+            entries=tuple(self.entries[place] for place in places),
+            shapes=tuple(self.shapes[place] for place in places),
+            counts=self.counts[places],
+        )
+
     def count_classes(self) -> int:
         """Return the smallest C, at least 2, that fits every label."""
         present = np.flatnonzero(self.counts[:, :MAX_CLASSES].any(axis=0))
@@ -68,7 +78,10 @@ class LabelSet:
 
 
 def scan_labels(
-    folder: Path, num_classes: int | None = None, on_label: Callable[[int, int], None] = lambda done, total: None
+    folder: Path,
+    num_classes: int | None = None,
+    on_label: Callable[[int, int], None] = lambda done, total: None,
+    on_unusable: Callable[[Path, DataError], None] | None = None,
 ) -> LabelSet:
     """Return what a folder of labels holds; every file is read once.
 
@@ -81,6 +94,9 @@ def scan_labels(
         C; a class beyond it is an error.
     on_label : callable, optional
         ``on_label(done, total)`` after each file.
+    on_unusable : callable, optional
+        ``on_unusable(path, error)`` for each file that cannot be read or breaks the contract, which is then left out;
+        without it the first such error is raised, as it is if no file is left.
 
     Raises
     ------
@@ -91,8 +107,17 @@ def scan_labels(
     folder = _find_part(Path(folder), "labels")
     paths = find_labels(folder)
     entries, shapes, counts = [], [], []
+    first_error: DataError | None = None
     for done, path in enumerate(paths, start=1):
-        pixels = read_label_file(path, num_classes).pixels
+        try:
+            pixels = read_label_file(path, num_classes).pixels
+        except DataError as error:
+            if on_unusable is None:
+                raise
+            on_unusable(path, error)
+            first_error = first_error or error
+            on_label(done, len(paths))
+            continue
         stem = path.relative_to(folder).with_suffix("").as_posix()
         slices = [(stem, None, pixels)] if pixels.ndim == 2 else [(f"{stem}[{k}]", k, s) for k, s in enumerate(pixels)]
         for name, k, label in slices:
@@ -100,6 +125,8 @@ def scan_labels(
             shapes.append((label.shape[0], label.shape[1]))
             counts.append(np.bincount(label.reshape(-1).astype(np.uint8), minlength=IGNORE + 1))
         on_label(done, len(paths))
+    if not entries and first_error is not None:
+        raise first_error
     found = LabelSet(folder, tuple(entries), tuple(shapes), np.stack(counts).astype(np.int64))
     if num_classes is None:
         _refuse_images(found)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from metastructure.data.files import ImageArray
+from metastructure.data.formats.stack import Plane
 from metastructure.data.masks import are_masks
 from metastructure.label import IGNORE, LabelArray, check_label
 
@@ -60,8 +61,8 @@ def check_pairs(
 
 def check_image(image: object, name: str) -> int:
     """Return K if `image` is an array of numbers, (H, W) or (H, W, K), else raise TypeError or ValueError."""
-    if not isinstance(image, np.ndarray) or image.dtype.kind not in "uifb":
-        kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
+    if not isinstance(image, np.ndarray | Plane) or image.dtype.kind not in "uifb":
+        kind = image.dtype if isinstance(image, np.ndarray | Plane) else type(image).__name__
         raise TypeError(f"{name} must be a numpy array of numbers; got {kind}.")
     if image.ndim not in (2, 3) or not image.size:
         raise ValueError(f"{name} must be (H, W) or (H, W, K); got shape {image.shape}. Give several images as a list.")

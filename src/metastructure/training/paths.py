@@ -10,6 +10,7 @@ from pathlib import Path
 from metastructure.data.evaluate import PROBABILITIES_SUFFIX
 from metastructure.data.files import IMAGE_SUFFIXES, TIFF_SUFFIXES, find_files
 from metastructure.data.folder import find_items
+from metastructure.data.formats.ome_zarr import is_zarr
 from metastructure.data.journal import lie_apart
 from metastructure.errors import DataError
 
@@ -49,7 +50,7 @@ def training_splits(data: Path) -> tuple[str, ...]:
 def check_prediction_paths(model: Path, images: Path, out: Path, probabilities: bool = False) -> None:
     """Raise DataError unless there is a model file, an image or a folder of them, and room at `out`."""
     check_model_file(model)
-    if images.is_file():
+    if images.is_file() or is_zarr(images):
         check_file_targets(out, probabilities)
     else:
         find_images(images)

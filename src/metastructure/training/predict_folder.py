@@ -15,6 +15,8 @@ import tifffile
 
 from metastructure._version import __version__
 from metastructure.data.files import atomic_path, load_image, save_image
+from metastructure.data.formats.ome_zarr import is_zarr
+from metastructure.data.formats.opening import open_stack
 from metastructure.data.journal import hash_file, hash_outputs, hold_outputs, read_journal, start_journal
 from metastructure.errors import DataError, RunError
 from metastructure.training.decode import Probabilities
@@ -67,6 +69,11 @@ def predict_folder(
     on_item : callable, optional
         ``on_item(done, total)`` after each image.
 
+    Returns
+    -------
+    PredictedFiles
+        How many images were predicted now, and how many had been before.
+
     Raises
     ------
     DataError
@@ -95,7 +102,7 @@ def predict_folder(
                     pixels = _predict(segmenter, path, probabilities, tile_px)
                     if add_record is None:
                         add_record = stack.enter_context(start_journal(out / JOURNAL_NAME, recipe, done.values()))
-                    _write(pixels, targets)
+                    _write(pixels, targets, path)
                     add_record({"file": name, "sha256_in": source, "written": hash_outputs(out, targets)})
                     predicted += 1
             except DataError as error:
@@ -119,7 +126,7 @@ def predict_file(
     """
     image, out = Path(image), Path(out)
     targets = check_file_targets(out, probabilities)
-    _write(_predict(segmenter, image, probabilities, tile_px), targets)
+    _write(_predict(segmenter, image, probabilities, tile_px), targets, image)
 
 
 def _load_done(out: Path, recipe: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -138,7 +145,7 @@ def _load_done(out: Path, recipe: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _predict(segmenter: Segmenter, path: Path, probabilities: bool, tile_px: int) -> tuple[Label, Probabilities | None]:
     """Return the label of an image file and, if it is wanted, its probability map."""
-    image = load_image(path)
+    image: Any = open_stack(path).plane() if is_zarr(path) else load_image(path)  # a plane is read tile by tile
     try:
         if probabilities:
             return segmenter.predict_both(image, tile_px=tile_px)
@@ -147,12 +154,12 @@ def _predict(segmenter: Segmenter, path: Path, probabilities: bool, tile_px: int
         raise DataError(f"{path}: {error}") from None
 
 
-def _write(pixels: tuple[Label, Probabilities | None], targets: list[Path]) -> None:
-    """Write the label to the first target and the probability map, if there is one, to the second."""
+def _write(pixels: tuple[Label, Probabilities | None], targets: list[Path], image: Path) -> None:
+    """Write the label to the first target, like its image, and the probability map, if wanted, to the second."""
     label, p_CHW = pixels
     if p_CHW is not None:
         _save_map(targets[1], p_CHW)
-    save_image(targets[0], label)
+    save_image(targets[0], label, like=image)
 
 
 def _save_map(path: Path, p_CHW: Probabilities) -> None:

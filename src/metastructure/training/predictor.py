@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from metastructure.contingency import contingency_table
 from metastructure.data.files import ImageArray
+from metastructure.data.formats.stack import Plane
 from metastructure.label import LabelArray
 from metastructure.metrics.scores import Scores, make_scores
 from metastructure.training.decode import Probabilities
@@ -140,7 +141,7 @@ class Predictor(ABC):
 def _map(
     images: ImageArray | Sequence[ImageArray] | Iterator[ImageArray], function: Callable[[ImageArray, str], Result]
 ) -> Result | list[Result] | Iterator[Result]:
-    if isinstance(images, np.ndarray):
+    if isinstance(images, np.ndarray | Plane):
         return function(images, "image")
     if isinstance(images, str | bytes | os.PathLike):
         raise TypeError(f"predict takes arrays, not paths; give load_image({images!r}), or use predict_folder.")

@@ -264,7 +264,7 @@ def _label_one(fitted: Fitted, look: FolderLook, name: str, targets: list[Path],
     seconds = perf_counter() - start
     if len(targets) == 2:
         _save_score(targets[1], score)
-    save_image(targets[0], label)
+    save_image(targets[0], label, like=look.root / name)
     return {
         "file": name,
         "sha256_in": look.hashes[name],
