@@ -1,22 +1,26 @@
-# Two commands: `make demo` and `make test`. Each makes the virtual environment .venv if it is missing.
+# `make demo`, `make test`, `make docs`. Each makes the virtual environment .venv if it is missing.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test docs clean
+.PHONY: demo test docs wheel-check clean
 
 demo: $(STAMP)
 	$(BIN)/metastructure demo
 
 test: $(STAMP)
-	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs .ci
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+	$(BIN)/python .ci/wheel_check.py
 
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict --quiet
+
+wheel-check: $(STAMP)
+	$(BIN)/python .ci/wheel_check.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,6 +1,7 @@
 from ._version import __version__ as __version__
 from .contingency import changed_rate as changed_rate
 from .contingency import contingency_table as contingency_table
+from .data.convert import convert_files as convert_files
 from .data.evaluate import evaluate_folders as evaluate_folders
 from .data.files import load_image as load_image
 from .data.files import load_label as load_label

@@ -94,7 +94,7 @@ def test_ctrl_c_before_a_state_was_kept_says_so(
     def interrupt(*content: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("metastructure.training.fit.train", interrupt)
+    monkeypatch.setattr("metastructure.training.distributed.train", interrupt)
     code, out, err = run("train", data, "-o", tmp_path / "model.pt", *TINY)
     assert (code, out) == (130, "")
     assert err == "error: interrupted before any state was kept; the same command starts afresh.\n"

@@ -1,15 +1,19 @@
 """The command's tree and its exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from metastructure._version import __version__
 from metastructure.cli import (
+    annotators,
     audit,
+    convert,
     corrupt,
     data,
     demo,
+    doctor,
     evaluate,
     measure,
     plan,
@@ -19,6 +23,7 @@ from metastructure.cli import (
     study,
     train,
 )
+from metastructure.cli.warn import set_level, show_messages
 from metastructure.errors import ConfigError, DataError, MetastructureError
 
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -38,28 +43,53 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(corrupt.corrupt)
+app.command()(convert.convert)
 app.command(cls=measure.MeasureCommand)(measure.measure)
 app.command()(train.train)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(segment.segment)
 app.command()(audit.audit)
+app.command()(annotators.annotators)
 app.command()(repair.repair)
 app.command()(plan.plan)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
+app.command()(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"metastructure {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def set_up(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what the library logs.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings; errors stay.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+    if verbose and quiet:
+        raise typer.BadParameter("--verbose and --quiet contradict each other; give one of them")
+    set_level(verbose, quiet)
 
 
 def main() -> None:
     """Run the command line and leave with its exit code; what the user caused is told in one line."""
     try:
-        code = app(standalone_mode=False, prog_name="metastructure")
+        with show_messages():
+            code = app(standalone_mode=False, prog_name="metastructure")
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a bare group: its help, not an error
             print(error.format_message().strip())
             sys.exit(2)
         command = error.ctx.command_path if error.ctx else "metastructure"
-        _fail(f"{error.format_message().rstrip('.?')}; see '{command} --help'.", 2)
+        message = " ".join(error.format_message().split())  # typer puts each choice on a line of its own
+        _fail(f"{message.rstrip('.?')}; see '{command} --help'.", 2)
     except (typer.Abort, KeyboardInterrupt):
         _fail(RESUMABLE, INTERRUPTED)
     except (ConfigError, DataError) as error:

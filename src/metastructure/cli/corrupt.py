@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metastructure.cli.options import JsonOption
+from metastructure.cli.options import JsonOption, complete_noise
 from metastructure.cli.progress import show_progress
 
 
@@ -14,7 +14,10 @@ def corrupt(
         Path | None, typer.Argument(metavar="LABELS", help="Folder of PNG and TIFF labels, sub-folders too.")
     ] = None,
     out: Annotated[Path | None, typer.Argument(metavar="OUT", help="A new folder.")] = None,
-    noise: Annotated[str | None, typer.Option(metavar="SPEC", help="Such as 'sample:0.1 + dilate:2'.")] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(metavar="SPEC", help="Such as 'sample:0.1 + dilate:2'.", autocompletion=complete_noise),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
     classes: Annotated[int | None, typer.Option(min=2, max=255, help="Number of classes, background included.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes; they change no byte.")] = 1,

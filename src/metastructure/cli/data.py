@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from metastructure.cli.options import JsonOption
+from metastructure.cli.options import JsonOption, Kind
 from metastructure.cli.progress import show_progress
 
 app = typer.Typer(help="Generate data sets, and check folders.", no_args_is_help=True, rich_markup_mode=None)
@@ -14,7 +14,7 @@ app = typer.Typer(help="Generate data sets, and check folders.", no_args_is_help
 
 @app.command(epilog="Example: metastructure data generate er OUT --train 100 --size 256 --bits 16")
 def generate(
-    kind: Annotated[str, typer.Argument(help="er, mito, nuc or street.")],
+    kind: Annotated[Kind, typer.Argument(help="Endoplasmic reticulum, mitochondria, nuclei, or a street.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     train: Annotated[int, typer.Option(min=0, help="Training images.")] = 64,
     val: Annotated[int, typer.Option(min=0, help="Validation images.")] = 16,
@@ -23,17 +23,19 @@ def generate(
     width: Annotated[int | None, typer.Option(min=16, help="Width in pixels.")] = None,
     bits: Annotated[int, typer.Option(help="8 or 16 bits a pixel.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a generated data set with perfect labels; an interrupted call goes on where it stopped."""
     from metastructure.data.synthetic.folder import write_dataset
     from metastructure.errors import ConfigError
 
-    with show_progress(f"generating {kind}") as on_item:
+    counts = {name: number for name, number in (("train", train), ("val", val), ("test", test)) if number}
+    with show_progress(f"generating {kind.value}") as on_item:
         try:
-            write_dataset(
-                kind,
+            settings = write_dataset(
+                kind.value,
                 out,
-                counts={name: number for name, number in (("train", train), ("val", val), ("test", test)) if number},
+                counts=counts,
                 height=size,
                 width=width or size,
                 bit_depth=bits,
@@ -42,7 +44,7 @@ def generate(
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
-    print(out)
+    print(json.dumps({"out": str(out), **json.loads(settings.read_text("utf-8"))}, indent=1) if as_json else out)
 
 
 @app.command(epilog="Example: metastructure data check ../shared/data/nuc --classes 2")

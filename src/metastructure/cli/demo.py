@@ -1,11 +1,12 @@
 """``metastructure demo``: the paper's claim on this machine, in minutes."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from metastructure.cli.options import Device, DeviceOption, ThreadsOption
+from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
 
 
 def demo(
@@ -13,8 +14,12 @@ def demo(
         "metastructure-demo"
     ),
     seed: Annotated[int, typer.Option(min=0, help="Of images, noise and training.")] = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only see that all works here: too short to show the claim.")
+    ] = False,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the paper's claim: train on nine kinds of labels, clean to random, and compare.
 
@@ -28,8 +33,12 @@ def demo(
     from metastructure.study.demo import demo_study, run_demo
     from metastructure.training import Machine
 
-    study, store = demo_study(seed), Store(out)
+    study, store = demo_study(seed, quick), Store(out)
     with StudyDisplay(study, store) as display:
         table, page = run_demo(study, store, SerialEngine(Machine(device=device.value, threads=threads)), display)
+    if as_json:
+        rows = json.loads(table.to_json(orient="records"))  # NaN becomes null
+        print(json.dumps({"page": str(page.resolve()), "table": rows}, indent=1))
+        return
     print_table(table, "Test scores after training on each kind of label")
     print(f"\nThe page with pictures: {page.resolve()}")

@@ -10,8 +10,9 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from metastructure.cli.warn import stderr_console
 from metastructure.errors import RunError
-from metastructure.study import Progress, RunRecord, RunSpec, Store, StudySpec, format_table, make_table
+from metastructure.study import Progress, RunRecord, RunSpec, Store, StudySpec, format_table, get_status, make_table
 from metastructure.study.counts import count
 
 SPEED_WINDOW_S = 120.0
@@ -32,12 +33,14 @@ class StudyDisplay(Progress):
     """
 
     def __init__(self, study: StudySpec, store: Store) -> None:
-        self.console = Console(stderr=True)
+        self.console = stderr_console()
         self.study = study
-        self.records = store.load_done(study)
-        runs = list(study.runs())
-        self.num_runs = len(runs)
+        status, index = get_status(study, store), store.index()
+        self.records = [index.result(run) for run in status.done]
+        self.num_runs = sum(1 for _ in study.runs())
         self.epochs_before = 0
+        self.under_way: dict[str, int] = {}
+        self.is_told_elsewhere = False
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -50,7 +53,8 @@ class StudyDisplay(Progress):
             expand=True,
         )
         self.task = self.bar.add_task(
-            "preparing", total=sum(run.training.epochs for run in runs if not store.is_done(run))
+            "preparing",
+            total=sum(run.training.epochs for run in study.runs()) - sum(run.training.epochs for run in status.done),
         )
         self.live = Live(self._draw(), console=self.console, transient=True, refresh_per_second=4)
 
@@ -66,13 +70,26 @@ class StudyDisplay(Progress):
         self.live.stop()
 
     def run_started(self, run: RunSpec) -> None:
-        """Name the run in the bar."""
-        place = len(self.records) + 1
-        self.bar.update(self.task, description=f"{place}/{self.num_runs} {run.title}", completed=self.epochs_before)
+        """Name the run in the bar, or how many there are at once."""
+        self.under_way[run.identity] = 0
+        self._move(run)
 
     def epoch_done(self, run: RunSpec, epochs_done: int, loss: float) -> None:
         """Move the bar."""
-        self.bar.update(self.task, completed=self.epochs_before + epochs_done)
+        self.under_way[run.identity] = epochs_done
+        self._move(run)
+
+    def run_lost(self, run: RunSpec, reason: str) -> None:
+        """Say so above the table."""
+        self.under_way.pop(run.identity, None)
+        self._move(run)
+        self._tell(f"begun again: {run.title}: its worker was lost ({reason})")
+
+    def run_elsewhere(self, run: RunSpec) -> None:
+        """Say once that some are waited for."""
+        if not self.is_told_elsewhere:
+            self._tell(f"another process is busy with {run.title}; runs like it are waited for")
+        self.is_told_elsewhere = True
 
     def run_done(self, run: RunSpec, record: RunRecord) -> None:
         """Add the run to the table."""
@@ -89,13 +106,22 @@ class StudyDisplay(Progress):
             )
 
     def run_failed(self, run: RunSpec, error: RunError) -> None:
-        """Print the error above the table."""
+        """Print the error above the table, with its traceback if it has one."""
         self._advance(run)
-        self._tell(f"failed: {error}")
+        self._tell("\n".join([f"failed: {error}", *getattr(error, "__notes__", [])]))
 
     def _advance(self, run: RunSpec) -> None:
+        self.under_way.pop(run.identity, None)
         self.epochs_before += run.training.epochs
-        self.bar.update(self.task, completed=self.epochs_before)
+        self._move(run)
+
+    def _move(self, run: RunSpec) -> None:
+        place = len(self.records) + 1
+        what = f"{place}/{self.num_runs} {run.title}"
+        if len(self.under_way) > 1:
+            what = f"{len(self.records)}/{self.num_runs} runs done, {len(self.under_way)} under way"
+        done = self.epochs_before + sum(self.under_way.values())
+        self.bar.update(self.task, description=what, completed=done)
 
     def _tell(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,23 +1,13 @@
 """``metastructure measure theory``: the paper's lemmas and theorems in numbers, on a folder or on generated labels."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from metastructure.cli.options import JsonOption
+from metastructure.cli.options import JsonOption, Kind
 from metastructure.cli.progress import show_progress
-
-
-class Kind(StrEnum):
-    """What is generated where no labels are given."""
-
-    er = "er"
-    mito = "mito"
-    nuc = "nuc"
-    street = "street"
 
 
 def theory(

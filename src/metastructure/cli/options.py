@@ -1,5 +1,6 @@
 """Options that several commands share, so that they read and mean the same everywhere."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,43 @@ class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
+
+
+class Kind(StrEnum):
+    """What can be generated, as `metastructure.data.synthetic.KINDS` has it."""
+
+    er = "er"
+    mito = "mito"
+    nuc = "nuc"
+    street = "street"
+
+
+def complete_noise(incomplete: str) -> list[str]:
+    """Return the noises that what was typed may become; of a sum, the last term is completed."""
+    from metastructure.noise.spec import NOISE
+
+    return _complete(incomplete, NOISE, separator="+")
+
+
+def complete_method(incomplete: str) -> list[str]:
+    """Return the label-free methods that what was typed may become."""
+    from metastructure.unsupervised.methods import METHODS
+
+    return _complete(incomplete, [*METHODS, "all"])
+
+
+def complete_network(incomplete: str) -> list[str]:
+    """Return the networks that what was typed may become."""
+    from metastructure.networks.spec import NETWORKS
+
+    return _complete(incomplete, NETWORKS)
+
+
+def _complete(incomplete: str, names: Iterable[str], separator: str | None = None) -> list[str]:
+    before, joint, last = incomplete.rpartition(separator) if separator else ("", "", incomplete)
+    stem = last.lstrip()
+    kept = before + joint + last[: len(last) - len(stem)]
+    return [kept + name for name in names if name.startswith(stem)]
 
 
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU where there is one.")]

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
-from metastructure.cli.warn import print_warnings
+from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption, complete_network
+from metastructure.cli.warn import stderr_console
 from metastructure.errors import ConfigError
 
 NONE = "none"
@@ -32,7 +32,9 @@ def plan(
         typer.Option(metavar="SPEC", help="Noise of all labels, such as dilate:2; repeat it, or none."),
     ] = None,
     loss: Annotated[float, typer.Option(metavar="POINTS", help="What may be lost against all labels.")] = 1.0,
-    network: Annotated[str, typer.Option(help="Name or package.module:function.")] = "residual_unet",
+    network: Annotated[
+        str, typer.Option(help="Name or package.module:function.", autocompletion=complete_network)
+    ] = "residual_unet",
     epochs: Annotated[int | None, typer.Option(min=1, help="By default as many as make 400 steps.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any training setting; repeatable.")
@@ -53,7 +55,10 @@ def plan(
     Example: metastructure plan pilot out --images 0.1,0.3,1 --sloppy boxes
     """
     from metastructure.cli.train import parse_network, parse_settings
+    from metastructure.data.folder import find_items
 
+    spec = parse_network(network)
+    find_items(data, "train")  # a wrong path is told at once, not after waiting for torch
     default_pixels, default_images = (QUICK_PIXELS, QUICK_IMAGES) if quick else (None, None)
     chosen: dict[str, Any] = {
         "pixels": default_pixels if pixels is None else _parse_shares(pixels, "--pixels"),
@@ -63,13 +68,12 @@ def plan(
     }
     robust = {"loss": "forward", "transition": "estimated"}
     training = parse_settings(None, robust | ({} if epochs is None else {"epochs": epochs}), settings or [])
-    spec = parse_network(network)
 
     from metastructure.study.budget import plan_annotation
     from metastructure.study.budget_page import write_plan
     from metastructure.study.budget_text import to_text
 
-    with print_warnings(), _show_trainings() as on_progress:
+    with _show_trainings() as on_progress:
         found = plan_annotation(
             data,
             out,
@@ -108,10 +112,9 @@ def _drop_none(specs: list[str]) -> tuple[str, ...]:
 @contextmanager
 def _show_trainings() -> Iterator[Callable[[str, int, int], None]]:
     """Give ``on_progress``: a bar with the time left on stderr or, where that is no terminal, a line a training."""
-    from rich.console import Console
     from rich.progress import Progress
 
-    console, started, told = Console(stderr=True), time.monotonic(), [""]
+    console, started, told = stderr_console(), time.monotonic(), [""]
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("reading", total=None)
 
@@ -119,7 +122,8 @@ def _show_trainings() -> Iterator[Callable[[str, int, int], None]]:
             progress.update(task, description=labels, completed=done, total=total)
             if not console.is_terminal and labels != told[0]:
                 told[0] = labels
-                print(f"{done}/{total} epochs done{_tell_left(started, done, total)}; next: {labels}", file=sys.stderr)
+                text = f"{done}/{total} epochs done{_tell_left(started, done, total)}; next: {labels}"
+                console.print(text, markup=False, highlight=False, soft_wrap=True)
 
         yield on_progress
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metastructure.cli.options import JsonOption
+from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
 from metastructure.cli.progress import show_progress
 
 if TYPE_CHECKING:
@@ -26,7 +26,11 @@ def repair(
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of PNG and TIFF labels, sub-folders too.")],
     out: Annotated[Path | None, typer.Argument(metavar="OUT", help="A new folder; not needed with --dry-run.")] = None,
     method: Annotated[
-        str, typer.Option(metavar="SPEC", help="denoise, or shift:PX to move every boundary, such as shift:-1.5.")
+        str,
+        typer.Option(
+            metavar="SPEC",
+            help="denoise; shift:PX to move every boundary, such as shift:-1.5, or shift; relabel; auto.",
+        ),
     ] = "denoise",
     transition: Annotated[
         str, typer.Option(metavar="FILE", help="YAML or JSON of C rows, rows the clean class; or: estimated.")
@@ -38,25 +42,47 @@ def repair(
     half_width: Annotated[
         int | None, typer.Option(min=0, metavar="PX", help="Of the window; by default the labels choose.")
     ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Images under the labels' names, for shift, relabel and auto.")
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="For relabel: an audit with --out-of-fold, or with --images a new folder."),
+    ] = None,
+    device: DeviceOption = Device.auto,
+    threads: ThreadsOption = None,
     classes: Annotated[int | None, typer.Option(min=2, max=255, help="Number of classes, background included.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals of an estimated matrix.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of intervals, and of networks trained here.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; write nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write repaired copies of all labels in a folder; the originals are only read.
 
     denoise undoes noise that hits pixels one by one, at random. It cannot move a boundary that was drawn in the wrong
-    place: shift does, by the negative of a bias you know. OUT/repair.csv has a line for each file, OUT/repair.json the
-    transition matrix used. After an interruption the same call goes on.
+    place: shift does, by the negative of a bias you know, or of the one that --images show. relabel takes labels that
+    stand out from the others and changes what networks that never saw them are sure is wrong (relabel:all: all labels).
+    auto takes the first of these that labels, --images and --predictions give clear reason for. OUT/repair.csv has a
+    line for each file. After an interruption the same call goes on.
 
     Example: metastructure repair noisy mended --dry-run
     """
     if out is None and not dry_run:
         raise typer.BadParameter("OUT is missing; for example: metastructure repair noisy mended, or add --dry-run")
+    relabels = method in ("relabel", "relabel:all")
+    if relabels and predictions is None:
+        raise typer.BadParameter(
+            f"--method {method} needs --predictions DIR: an audit with --out-of-fold or, with --images, a new folder"
+        )
+    if predictions is not None and not (relabels or method == "auto"):
+        raise typer.BadParameter("--predictions goes with --method relabel, relabel:all or auto only")
+    if images is not None and not (relabels or method in ("shift", "auto")):
+        raise typer.BadParameter("--images goes with --method shift, relabel, relabel:all or auto only")
     if method != "denoise" and (transition != ESTIMATED or convention is not None or half_width is not None):
         raise typer.BadParameter("--transition, --convention and --half-width go with --method denoise only")
     if transition != ESTIMATED and convention is not None:
         raise typer.BadParameter("--convention is for an estimated matrix; leave it out with --transition FILE")
+    if relabels and images is not None and predictions is not None:
+        _train(images, labels, predictions, classes, seed, device.value, threads)
     from metastructure.audit.repair_folder import load_transition, repair_folder
 
     with show_progress("repairing") as on_item:
@@ -67,6 +93,8 @@ def repair(
             transition=ESTIMATED if transition == ESTIMATED else load_transition(Path(transition)),
             convention=None if convention is None else convention.value,
             half_width_px=half_width,
+            images=images,
+            predictions=predictions,
             num_classes=classes,
             seed=seed,
             dry_run=dry_run,
@@ -80,9 +108,29 @@ def repair(
         print("\n".join(_describe(found, out)))
 
 
+def _train(
+    images: Path, labels: Path, out: Path, classes: int | None, seed: int, device: str, threads: int | None
+) -> None:
+    """Train the networks whose predictions relabel, unless `out` holds them; a stopped call goes on."""
+    from metastructure.audit.audit_with_networks import predict_usable
+    from metastructure.cli.training_progress import show_training
+
+    with show_training("training") as on_progress:
+        predict_usable(
+            images,
+            labels,
+            out,
+            num_classes=classes,
+            seed=seed,
+            device=device,
+            threads=threads,
+            on_progress=on_progress,
+        )
+
+
 def _describe(found: "Repair", out: Path | None) -> list[str]:
     recipe = found.recipe
-    lines = []
+    lines = [f"{recipe.method}: {recipe.chosen_because}"] if recipe.chosen_because else []
     if recipe.transition is not None:
         kept = ", ".join(f"{row[klass]:.3f}" for klass, row in enumerate(recipe.transition))
         lines.append(f"transition matrix, {recipe.transition_from}: share that keeps its class, by class: {kept}")
@@ -93,7 +141,8 @@ def _describe(found: "Repair", out: Path | None) -> list[str]:
     known = sum(record.num_known for record in found.files)
     changed = sum(record.num_changed for record in found.files)
     lost = {
-        name: sum(record.objects.get(name, 0) for record in found.files) for name in ("vanished", "merged", "split")
+        name: sum(record.objects.get(name, 0) for record in found.files)
+        for name in ("vanished", "merged", "split", "added", "removed")
     }
     if any(lost.values()):
         lines.append("objects: " + ", ".join(f"{count} {name}" for name, count in lost.items() if count))

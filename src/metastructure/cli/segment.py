@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
-from metastructure.cli.warn import print_warnings
+from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption, complete_method
+from metastructure.cli.warn import stderr_console
 from metastructure.errors import RunError
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ def segment(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder for labels and page.")],
     method: Annotated[
         list[str] | None,
-        typer.Option(metavar="SPEC", help="NAME or NAME:setting=value,...; repeat it to compare, or all."),
+        typer.Option(
+            metavar="SPEC",
+            help="NAME or NAME:setting=value,...; repeat it to compare, or all.",
+            autocompletion=complete_method,
+        ),
     ] = None,
     side: Annotated[
         SideChoice, typer.Option(help="Of the objects; auto takes them to be the smaller part.")
@@ -59,8 +63,12 @@ def segment(
     """
     if fitted is not None and (method or side is not SideChoice.auto or seed):
         raise typer.BadParameter("--fitted brings its own method, side and seed; leave --method, --side, --seed out")
+    from metastructure.training.paths import find_images
+
+    if not images.is_file():
+        find_images(images)  # a wrong path is told at once, not after waiting for torch
     work: dict[str, Any] = {"device": device.value, "threads": threads, "probabilities": probabilities}
-    with print_warnings(), show_phases() as on_phase:
+    with show_phases() as on_phase:
         work["on_phase"] = on_phase
         if fitted is not None:
             from metastructure.unsupervised.segment_folder import apply_fitted
@@ -102,10 +110,9 @@ def _segment(images: Path, out: Path, specs: list[str], **settings: Any) -> "Fol
 @contextmanager
 def show_phases() -> Iterator[Callable[[str, int, int], None]]:
     """Give ``on_phase(what, done, total)``, which names and moves a bar on stderr, if that is a terminal."""
-    from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    console = stderr_console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("reading", total=None)
         yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)

@@ -1,8 +1,11 @@
-"""``metastructure study run|status|table|report``: a grid of runs from one YAML file."""
+"""``metastructure study run|status|table|report|gc|export``: a grid of runs from one YAML file."""
 
 import json
+import logging
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +15,7 @@ import typer
 from metastructure.cli.options import Device, DeviceOption, JsonOption, StoreOption, StudyArgument, ThreadsOption
 
 if TYPE_CHECKING:
-    from metastructure.study import Store, StudySpec
+    from metastructure.study import Engine, Store, StudySpec
 
 app = typer.Typer(
     help="Run a grid of data x noises x networks x seeds, and read its results.",
@@ -29,27 +32,56 @@ class TableFormat(StrEnum):
     markdown = "markdown"
 
 
+class ExportFormat(StrEnum):
+    """What `export` writes."""
+
+    csv = "csv"
+    parquet = "parquet"
+    mlflow = "mlflow"
+    tensorboard = "tensorboard"
+
+
+class EngineChoice(StrEnum):
+    """How the runs of a study get done."""
+
+    serial = "serial"
+    ray = "ray"
+
+
 @app.command(epilog="Example: metastructure study run studies/nuc-quick.yaml")
 def run(
     study: StudyArgument,
     store: StoreOption = None,
+    engine: Annotated[
+        EngineChoice, typer.Option(help="serial: one run after another here; ray: many at once, on a cluster.")
+    ] = EngineChoice.serial,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of the Ray cluster: auto, host:port or ray://host:port; without it one is started here."),
+    ] = None,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Do the runs that are missing; a finished one is never done twice, an interrupted one goes on."""
+    if address is not None and engine is EngineChoice.serial:
+        raise typer.BadParameter("--address is that of a Ray cluster; add --engine ray")
+    if threads is not None and engine is EngineChoice.ray:
+        raise typer.BadParameter(
+            "--threads is for --engine serial; with ray write resources: {cpus: N} in the study file"
+        )
+    spec, records_in = _open(study, store)
+
     from metastructure.cli.display import StudyDisplay, print_table
-    from metastructure.study import SerialEngine, make_table, run_study
+    from metastructure.study import make_table, run_study
     from metastructure.study.claims_text import ONE_SEED
     from metastructure.study.counts import count
-    from metastructure.training import Machine
 
-    spec, records_in = _open(study, store)
     if spec.claims and len(spec.seeds) == 1:
-        print(f"warning: the claims of {spec.name} will be tested on one seed; {ONE_SEED}", file=sys.stderr)
-    with StudyDisplay(spec, records_in) as display:
-        engine = SerialEngine(Machine(device=device.value, threads=threads))
-        records = run_study(spec, records_in, engine, display)
+        message = "the claims of %s will be tested on one seed; %s"
+        logging.getLogger(__name__).warning(message, spec.name, ONE_SEED)
+    with _start_engine(engine, spec, device, threads, address) as started, StudyDisplay(spec, records_in) as display:
+        records = run_study(spec, records_in, started, display)
     table = make_table(records)
     if as_json:
         print(table.to_json(orient="records", indent=1))
@@ -68,7 +100,7 @@ def status(
     every_run: Annotated[bool, typer.Option("--all", help="One line a run instead of counts.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what failed or was interrupted, and how many runs of each condition are done."""
+    """Say what failed, is damaged, was interrupted or runs now, and how many runs of each condition are done."""
     from metastructure.study import get_status
     from metastructure.study.status_text import list_status, status_to_text
 
@@ -121,6 +153,62 @@ def report(
     print(path)
 
 
+@app.command(epilog="Example: metastructure study gc studies/nuc-quick.yaml --dry-run")
+def gc(
+    study: StudyArgument,
+    store: StoreOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")] = False,
+    unlisted: Annotated[
+        bool, typer.Option("--unlisted", help="Also runs that the study no longer has, records included.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what is no longer needed: old checkpoints, leases and temporary files, and damaged records."""
+    from metastructure.study.gc import find_litter, litter_to_text, remove_litter
+
+    spec, records_in = _open(study, store)
+    found = find_litter(spec, records_in, unlisted)
+    if not dry_run:
+        remove_litter(records_in, found)
+    if as_json:
+        print(json.dumps([{"name": one.name, "kind": one.kind, "bytes": one.size} for one in found], indent=1))
+    else:
+        print(litter_to_text(found, dry_run), end="")
+
+
+@app.command(epilog="Example: metastructure study export studies/nuc-quick.yaml --format parquet")
+def export(
+    study: StudyArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A file for csv and parquet, else a folder; by default in the store."),
+    ] = None,
+    style: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.csv,
+    store: StoreOption = None,
+) -> None:
+    """Write the finished runs for other programs: one row a run, or logs of MLflow or TensorBoard."""
+    from metastructure.study.export import export_study
+
+    spec, records_in = _open(study, store)
+    print(export_study(spec, records_in, style.value, out))
+
+
+@contextmanager
+def _start_engine(
+    choice: EngineChoice, spec: "StudySpec", device: Device, threads: int | None, address: str | None
+) -> "Iterator[Engine]":
+    if choice is EngineChoice.ray:
+        from metastructure.study.ray_engine import RayEngine
+
+        to_stderr = redirect_stdout(sys.stderr)  # where Ray prints what it has to say of lost nodes
+        with to_stderr, RayEngine(spec.resources, device.value, address) as engine:
+            yield engine
+        return
+    from metastructure.study.engines import SerialEngine, choose_machine
+
+    yield SerialEngine(choose_machine(spec.resources, device.value, threads))
+
+
 def _open(study: Path, store: Path | None) -> "tuple[StudySpec, Store]":
     from metastructure.study import Store, load_study
 
@@ -131,7 +219,7 @@ def _open(study: Path, store: Path | None) -> "tuple[StudySpec, Store]":
 def _load_some(spec: "StudySpec", store: "Store"):  # type: ignore[no-untyped-def]
     from metastructure.errors import RunError
 
-    records = store.load_done(spec)
+    records = store.load_results(spec)
     if not records:
-        raise RunError(f"{store.root}: no run of study {spec.name!r} is done; run it first.")
+        raise RunError(f"{store.address}: no run of study {spec.name!r} is done; run it first.")
     return records

@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metastructure.cli.options import Device, DeviceOption, DevicesOption, JsonOption, ThreadsOption
+from metastructure.cli.options import (
+    Device,
+    DeviceOption,
+    DevicesOption,
+    JsonOption,
+    ThreadsOption,
+    complete_network,
+    complete_noise,
+)
 from metastructure.cli.progress import show_progress
-from metastructure.cli.warn import print_warnings
+from metastructure.cli.warn import stderr_console
 
 if TYPE_CHECKING:
     from metastructure.networks import NetworkSpec
@@ -23,7 +31,9 @@ if TYPE_CHECKING:
 def train(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with train and, if possible, val.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="The model file, such as model.pt.")],
-    network: Annotated[str, typer.Option(help="Name or package.module:function.")] = "residual_unet",
+    network: Annotated[
+        str, typer.Option(help="Name or package.module:function.", autocompletion=complete_network)
+    ] = "residual_unet",
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Crops a step.")] = None,
     crop: Annotated[int | None, typer.Option(min=32, help="Side of the crops in pixels.")] = None,
@@ -34,7 +44,9 @@ def train(
     ] = None,
     classes: Annotated[int | None, typer.Option(min=2, max=255, help="Number of classes, background included.")] = None,
     names: Annotated[str | None, typer.Option(help="Names of the classes 0,1,... with commas between.")] = None,
-    noise: Annotated[str, typer.Option(metavar="SPEC", help="Corrupt the training labels first.")] = "clean",
+    noise: Annotated[
+        str, typer.Option(metavar="SPEC", help="Corrupt the training labels first.", autocompletion=complete_noise)
+    ] = "clean",
     seed: Annotated[int, typer.Option(min=0, help="Of weights, batches and noise.")] = 0,
     device: DeviceOption = Device.auto,
     threads: ThreadsOption = None,
@@ -55,11 +67,10 @@ def train(
     with _tell_interruption(checkpoint_path(out)):
         from metastructure.noise import parse_noise
 
-        model = parse_noise(noise)
+        model, spec = parse_noise(noise), parse_network(network)
         given = {"epochs": epochs, "batch_size": batch_size, "crop_px": crop, "learning_rate": learning_rate}
         options = {key: value for key, value in given.items() if value is not None}
         training = parse_settings(config, options, settings or [])
-        spec = parse_network(network)
 
         from metastructure.training.data_folder import train_folder
         from metastructure.training.segmenter import Segmenter
@@ -73,7 +84,7 @@ def train(
             devices=devices,
             class_names=[name.strip() for name in names.split(",")] if names else (),
         )
-        with print_warnings(), show_progress("reading") as on_item, _show_epochs(training.epochs) as on_epoch:
+        with show_progress("reading") as on_item, _show_epochs(training.epochs) as on_epoch:
             segmenter = train_folder(
                 segmenter, data, out, noise=model, num_classes=classes, on_item=on_item, on_epoch=on_epoch
             )
@@ -177,10 +188,9 @@ def _tell_interruption(checkpoint: Path) -> Iterator[None]:
 @contextmanager
 def _show_epochs(num_epochs: int) -> Iterator[Callable[[int, float], None]]:
     """Give ``on_epoch(epochs_done, loss)``, which moves a bar on stderr with the loss and the time left."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = stderr_console()
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TimeElapsedColumn(), TextColumn("left"))
     with Progress(
         *columns, TimeRemainingColumn(), console=console, transient=True, expand=True, disable=not console.is_terminal

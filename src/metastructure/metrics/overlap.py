@@ -84,7 +84,13 @@ def foreground_dice(tables: Tables) -> FloatArray:
 
 
 def nanmean(values: FloatArray, axis: int | None = None) -> FloatArray:
-    """Return the mean that skips NaN, and is NaN without a warning where nothing else is left."""
+    """Return the mean of `values` along `axis` (of all, if None) that skips NaN; NaN, without a warning, of NaN alone.
+
+    Examples
+    --------
+    >>> nanmean(np.array([[1.0, np.nan], [4.0, np.nan]]), axis=0).tolist()
+    [2.5, nan]
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
         return np.asarray(np.nanmean(values, axis=axis))

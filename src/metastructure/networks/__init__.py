@@ -1,6 +1,8 @@
-"""Networks: one a file, chosen by name or by import path."""
+"""Networks: one a file, chosen by name or by import path.
 
-from metastructure.networks.padded import Padded
-from metastructure.networks.spec import NETWORKS, NetworkSpec, build_network
+Names are loaded when they are first used, so that a wrong name is told without waiting for torch.
+"""
 
-__all__ = ["NETWORKS", "NetworkSpec", "Padded", "build_network"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

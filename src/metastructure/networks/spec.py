@@ -1,28 +1,32 @@
-"""Which network: a name in the table NETWORKS with its settings, or any class or function by import path."""
+"""Which network: a name in the table NETWORKS with its settings, or any class or function by import path.
+
+Torch is imported only where a network is built or its settings are looked at: a wrong name is told without waiting.
+"""
 
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from torch import nn
 
 from metastructure.errors import ConfigError
-from metastructure.networks.deeplab import deeplab
-from metastructure.networks.hrnet import hrnet
-from metastructure.networks.padded import Padded
-from metastructure.networks.residual_unet import residual_unet
-from metastructure.networks.unet import unet
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "residual_unet": residual_unet,
-    "unet": unet,
-    "deeplab": deeplab,
-    "hrnet": hrnet,
+if TYPE_CHECKING:
+    from torch import nn
+
+    from metastructure.networks.padded import Padded
+
+NETWORKS: dict[str, str] = {
+    "residual_unet": "metastructure.networks.residual_unet:residual_unet",
+    "unet": "metastructure.networks.unet:unet",
+    "deeplab": "metastructure.networks.deeplab:deeplab",
+    "hrnet": "metastructure.networks.hrnet:hrnet",
 }
-"""Every built-in network: ``factory(in_channels, out_channels, **settings)``; annotations say which values it takes."""
+"""Import path of every built-in network, ``factory(in_channels, out_channels, **settings)``.
+
+Its annotations say which values a setting takes.
+"""
 
 DEFAULT_NETWORK = "residual_unet"
 
@@ -78,8 +82,16 @@ class NetworkSpec(BaseModel):
         return f"{self.name or self.factory}{f'({settings})' if settings else ''}"
 
 
+def _load(path: str) -> "Callable[..., nn.Module]":
+    module_name, _, attribute = path.partition(":")
+    factory: Callable[..., nn.Module] = getattr(importlib.import_module(module_name), attribute)
+    return factory
+
+
 def _check_settings(name: str, settings: dict[str, Any]) -> None:
-    known = dict(list(inspect.signature(NETWORKS[name]).parameters.items())[2:])
+    if not settings:
+        return
+    known = dict(list(inspect.signature(_load(NETWORKS[name])).parameters.items())[2:])
     for setting, value in settings.items():
         if setting not in known:
             raise ValueError(f"network {name!r} has no setting {setting!r}; its settings: {', '.join(known)}")
@@ -90,7 +102,7 @@ def _check_settings(name: str, settings: dict[str, Any]) -> None:
             raise ValueError(f"network {name!r}: {setting} {wish}; got {value!r}") from error
 
 
-def build_network(spec: NetworkSpec, in_channels: int, num_classes: int) -> nn.Module:
+def build_network(spec: NetworkSpec, in_channels: int, num_classes: int) -> "nn.Module":
     """Return the network on the CPU in training mode, freshly initialised from torch's current seed.
 
     Parameters
@@ -109,14 +121,15 @@ def build_network(spec: NetworkSpec, in_channels: int, num_classes: int) -> nn.M
     out_channels = 1 if num_classes == 2 else num_classes
     if spec.name is not None:
         try:
-            return NETWORKS[spec.name](in_channels, out_channels, **spec.settings)
+            return _load(NETWORKS[spec.name])(in_channels, out_channels, **spec.settings)
         except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ConfigError(f"network {spec.title} cannot be built: {reason}.") from error
     assert spec.factory is not None  # NetworkSpec has one or the other
-    module_name, _, function_name = spec.factory.partition(":")
+    from metastructure.networks.padded import Padded
+
     try:
-        factory = getattr(importlib.import_module(module_name), function_name)
+        factory = _load(spec.factory)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"network factory {spec.factory!r} cannot be imported: {error}.") from error
     try:
@@ -130,11 +143,12 @@ def build_network(spec: NetworkSpec, in_channels: int, num_classes: int) -> nn.M
     return network
 
 
-@torch.no_grad()
-def _check_shape(network: nn.Module, name: str, in_channels: int, out_channels: int) -> None:
-    training = network.training
-    side = 2 * network.stride if isinstance(network, Padded) else 64
-    logits = network.eval()(torch.zeros(1, in_channels, side, side))
+def _check_shape(network: "Padded", name: str, in_channels: int, out_channels: int) -> None:
+    import torch
+
+    training, side = network.training, 2 * network.stride
+    with torch.no_grad():
+        logits = network.eval()(torch.zeros(1, in_channels, side, side))
     network.train(training)
     if tuple(logits.shape) != (1, out_channels, side, side):
         raise ConfigError(

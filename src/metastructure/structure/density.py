@@ -113,6 +113,11 @@ def density_blocks(
     block : (C, rows, W) array of float64
         Equal to ``density(label, ...)[:, rows]``, bit for bit for box and disc.
 
+    Raises
+    ------
+    ValueError
+        If `num_classes` is missing or `rows_per_block` below 1, and where `density` raises it.
+
     Examples
     --------
     >>> label = np.arange(12).reshape(4, 3) % 2

@@ -59,6 +59,11 @@ def pointwise_envelope(observed: npt.ArrayLike, simulated: npt.ArrayLike, num_ou
         Its level, ``2 k / (n + 1)``, holds at one radius chosen beforehand. A curve leaves the band somewhere far more
         often than that: for the curve as a whole take `extreme_rank_envelope` or `deviation_envelope`.
 
+    Raises
+    ------
+    ValueError
+        If `num_outside` leaves no band, or the curves have not the same radii.
+
     Examples
     --------
     >>> band = pointwise_envelope([5.0, 2.0], [[1, 1], [2, 2], [3, 3]])

@@ -55,7 +55,18 @@ class ScaleSimilarity(BaseModel):
 
 
 class Similarity(BaseModel):
-    """The similarity of two sets of labels at one or several half-widths, in the order asked for."""
+    """The similarity of two sets of labels at one or several half-widths.
+
+    Attributes
+    ----------
+    window : str
+        ``box``, ``disc`` or ``gaussian``.
+    num_classes, num_images : int
+    confidence : float
+        Of all intervals.
+    scales : tuple of ScaleSimilarity
+        One a half-width, in the order asked for.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
