@@ -28,7 +28,8 @@ from scipy.stats import rankdata
 
 from metastructure import __version__
 from metastructure.audit.label_scores import KINDS, score_labels
-from metastructure.audit.out_of_fold import OutOfFold, out_of_fold
+from metastructure.audit.out_of_fold import out_of_fold
+from metastructure.audit.predictions import OutOfFold
 from metastructure.data.files import load_label, save_image, write_text
 from metastructure.label import LabelArray
 from metastructure.noise import Dilation, Erosion

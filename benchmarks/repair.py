@@ -15,7 +15,7 @@ import numpy as np
 
 from metastructure import _version
 from metastructure.audit.denoise import denoise_label, pick_window, score_windows
-from metastructure.audit.repair_folder import NUM_SCORED_LABELS
+from metastructure.audit.repair_plan import NUM_SCORED_LABELS
 from metastructure.contingency import contingency_table
 from metastructure.data import load_label
 from metastructure.data.files import write_text

@@ -27,7 +27,7 @@ def give_discs():
     return discs
 
 
-@pytest.fixture(name="believe")
+@pytest.fixture(name="believe", scope="session")
 def give_believe():
     """From a label to the probabilities of a good network: the label blurred, never quite sure."""
 

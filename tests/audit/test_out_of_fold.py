@@ -5,7 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from metastructure.audit.out_of_fold import JOURNAL_NAME, ROBUST, deal_folds, out_of_fold
+from metastructure.audit.out_of_fold import ROBUST, deal_folds, out_of_fold
+from metastructure.audit.predictions import JOURNAL_NAME
 from metastructure.data.files import save_image
 from metastructure.errors import DataError
 from metastructure.training import Segmenter, TrainingSettings

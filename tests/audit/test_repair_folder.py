@@ -2,18 +2,23 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from scipy import ndimage
 
 from metastructure.audit import repair_folder
+from metastructure.audit.predictions import JOURNAL_NAME as PREDICTIONS_JOURNAL
 from metastructure.audit.repair_folder import JOURNAL_NAME, load_transition
 from metastructure.audit.repair_result import load_repair
+from metastructure.data.journal import start_journal
 from metastructure.data.label_format import find_labels, read_label_file
 from metastructure.errors import ConfigError, DataError
 from metastructure.label import IGNORE
+from metastructure.noise import Dilation
 from metastructure.transition import TransitionMatrix
 
 ROWS = [[0.8, 0.2], [0.2, 0.8]]
@@ -211,8 +216,9 @@ def test_a_shift_counts_objects(labels, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "shift"}, "shift:PX"),
-        ({"method": "blur:1"}, "'denoise' or 'shift:PX'"),
+        ({"method": "shift"}, "name those, or write 'shift:PX'"),
+        ({"method": "relabel"}, "relabelling needs predictions"),
+        ({"method": "blur:1"}, "'relabel:all' or 'shift:PX'"),
         ({"method": "shift:inf"}, "shift:PX"),
         ({"transition": "known"}, "'estimated' or the rows"),
         ({"transition": [[0.5, 0.5], [0.5, 0.5]]}, "singular"),
@@ -255,3 +261,132 @@ def test_matrices_in_files(tmp_path):
             load_transition(path)
     with pytest.raises(ConfigError, match="no such file"):
         load_transition(tmp_path / "none.json")
+
+
+# --- relabelling, an estimated shift, and the choice among methods
+
+
+def keep_predictions(folder, labels, num_classes=2):
+    """Write what sure networks would say: that the labels are these."""
+    with start_journal(folder / PREDICTIONS_JOURNAL, {"num_classes": num_classes}, ()) as add:
+        for place, (name, label) in enumerate(labels.items()):
+            p = np.stack([ndimage.gaussian_filter((label == c).astype(float), 0.6) for c in range(num_classes)])
+            p = 0.999 * p + 0.001 / num_classes
+            path = folder / "probabilities" / f"{name}.npy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, p.astype(np.float16))
+            add({"name": name, "fold": place % 2, "sha256": ""})
+    return folder
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """Twenty labels, one of them moved by (4, 3) px, one without its first object, one that nobody predicted."""
+    root, said = tmp_path / "damaged", {}
+    root.mkdir()
+    for k in range(20):
+        label = clean_label(k)
+        said[f"{k:02}"] = label.copy()
+        if k == 4:
+            label = np.roll(label, (4, 3), axis=(0, 1))
+        elif k == 7:
+            label[:36, :40] = 0
+        Image.fromarray(label).save(root / f"{k:02}.png")
+    del said["09"]
+    return root, keep_predictions(tmp_path / "predictions", said)
+
+
+def test_relabelling_mends_the_labels_that_stand_out(damaged, tmp_path):
+    root, predictions = damaged
+    before = read_all(root)
+    repair = repair_folder(root, tmp_path / "out", method="relabel", predictions=predictions)
+    assert read_all(root) == before
+    changed = {record.file: record for record in repair.files if record.num_changed}
+    assert list(changed) == ["04.png"]
+    mended = read_label_file(tmp_path / "out" / "04.png").pixels
+    moved = np.roll(clean_label(4), (4, 3), axis=(0, 1))
+    assert (mended != clean_label(4)).sum() < 0.05 * (moved != clean_label(4)).sum()
+    assert "moved by (4, 3) px" in changed["04.png"].why
+    assert changed["04.png"].objects == {"added": 0, "removed": 0}
+    whys = {record.file: record.why for record in repair.files}
+    assert whys["09.png"] == "nothing to repair: no networks predicted this image"
+    assert "does not stand out" in whys["07.png"]
+    assert repair.recipe.predictions == str(predictions)
+    lines = list(csv.DictReader((tmp_path / "out" / "repair.csv").read_text().splitlines()))
+    assert [line["method"] for line in lines] == ["relabel"] * 20
+    assert lines[4]["objects_added"] == "0"
+
+
+def test_relabelling_all_adds_the_missing_object_too(damaged):
+    root, predictions = damaged
+    repair = repair_folder(root, None, method="relabel:all", predictions=predictions, dry_run=True)
+    assert [record.file for record in repair.files if record.num_changed] == ["04.png", "07.png"]
+    assert repair.files[7].objects == {"added": 1, "removed": 0}
+
+
+def test_a_stopped_relabelling_goes_on_and_other_predictions_are_refused(damaged, tmp_path, monkeypatch):
+    root, predictions = damaged
+    out = tmp_path / "out"
+    written = []
+
+    def stop(*words, **options):
+        written.append(1)
+        if len(written) == 6:
+            raise KeyboardInterrupt
+        return copy(*words, **options)
+
+    copy = shutil.copyfile
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", stop)
+        with pytest.raises(KeyboardInterrupt):
+            repair_folder(root, out, method="relabel", predictions=predictions)
+    assert (out / JOURNAL_NAME).is_file()
+    stamp = (out / "00.png").stat().st_mtime_ns
+    again = repair_folder(root, out, method="relabel", predictions=predictions)
+    assert (out / "00.png").stat().st_mtime_ns == stamp
+    assert again.num_changed_files == 1
+    keep_predictions(predictions, {"00": clean_label(0)})  # others in the same folder
+    with pytest.raises(DataError, match="holds another repair"):
+        repair_folder(root, out, method="relabel", predictions=predictions)
+
+
+def test_predictions_of_fewer_classes_are_refused(damaged, tmp_path):
+    root, predictions = damaged
+    with pytest.raises(ConfigError, match="predictions are of 2 classes and the labels have 3"):
+        repair_folder(root, None, method="relabel", predictions=predictions, num_classes=3, dry_run=True)
+
+
+def write_images(folder, names):
+    for k, name in enumerate(names):
+        image = 60 + 90 * clean_label(k) + np.random.default_rng(k).normal(0, 6, (72, 72))
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(image.astype(np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+def test_auto_takes_the_first_method_with_a_clear_reason(damaged, tmp_path):
+    root, predictions = damaged
+    images = write_images(tmp_path / "images", [f"{k:02}" for k in range(20)])
+    chosen = repair_folder(root, None, method="auto", images=images, predictions=predictions, dry_run=True).recipe
+    assert chosen.method == "relabel"
+    assert "no clear bias" in chosen.chosen_because
+    nothing = repair_folder(root, None, method="auto", dry_run=True)
+    assert (nothing.recipe.method, nothing.num_changed_files) == ("auto", 0)
+    assert nothing.files[0].why.startswith("nothing to repair: the share of random pixels is ")
+    noisy, wide = tmp_path / "noisy", tmp_path / "wide"
+    for folder in (noisy, wide):
+        folder.mkdir()
+    for k in range(8):
+        Image.fromarray(noisy_label(k)).save(noisy / f"{k:02}.png")
+        Image.fromarray(Dilation(radius_px=2)(clean_label(k), np.random.default_rng(0))).save(wide / f"{k:02}.png")
+    chosen = repair_folder(noisy, None, method="auto", images=images, predictions=predictions, dry_run=True).recipe
+    assert (chosen.method, chosen.transition_from) == ("denoise", "estimated")
+    assert "of the pixels are random" in chosen.chosen_because
+    repair = repair_folder(wide, tmp_path / "out", method="auto", images=images, predictions=predictions)
+    assert -2.3 < float(repair.recipe.method.removeprefix("shift:")) < -1.3
+    assert repair.num_changed_files == 8
+    assert "beyond the edges of the images" in repair.recipe.chosen_because
+    assert repair_folder(wide, None, method="shift", images=images, dry_run=True).recipe.method == repair.recipe.method
+    exact = repair_folder(root, None, method="shift", images=images, dry_run=True)
+    assert exact.recipe.nothing_to_repair.startswith("no clear bias: boundaries lie ")
+    assert exact.num_changed_files == 0

@@ -57,6 +57,10 @@ def test_json_is_the_manifest(run, labels, matrix, tmp_path):
         ("labels", "out", "--method", "shift:1", "--half-width", 2),
         ("labels", "out", "--transition", "q.json", "--convention", "diagonal"),
         ("labels", "out", "--convention", "odd"),
+        ("labels", "out", "--method", "relabel"),
+        ("labels", "out", "--predictions", "kept"),
+        ("labels", "out", "--images", "images"),
+        ("labels", "out", "--method", "shift:1", "--predictions", "kept"),
     ],
 )
 def test_wrong_use_exits_with_2(run, words):
@@ -68,7 +72,14 @@ def test_wrong_use_exits_with_2(run, words):
 def test_a_bad_method_or_file_is_named(run, labels, tmp_path):
     code, out, err = run("repair", labels, tmp_path / "out", "--method", "blur")
     assert (code, out) == (2, "")
-    assert err == "error: method must be 'denoise' or 'shift:PX', such as 'shift:-1.5'; got 'blur'.\n"
+    assert err.startswith("error: method must be 'auto', 'denoise', 'shift', 'relabel', 'relabel:all' or 'shift:PX'")
+    assert err.endswith("such as 'shift:-1.5'; got 'blur'.\n")
     code, out, err = run("repair", labels, tmp_path / "out", "--transition", tmp_path / "none")
     assert (code, out) == (2, "")
     assert err.startswith(f"error: {tmp_path / 'none'}: no such file; write the matrix as [[0.9, 0.1], [0.2, 0.8]]")
+
+
+def test_a_folder_without_predictions_says_how_to_make_them(run, labels, tmp_path):
+    code, out, err = run("repair", labels, tmp_path / "out", "--method", "relabel", "--predictions", tmp_path / "kept")
+    assert (code, out) == (2, "")
+    assert "metastructure audit IMAGES LABELS -o DIR --out-of-fold" in err

@@ -1,21 +1,19 @@
 """How far a study is: failures are kept and come first, counts add up, lines fit a terminal of 80 columns."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from metastructure.errors import RunError
-from metastructure.study import RunSpec, SerialEngine, Store, StudySpec, get_status, load_study, run_study
+from metastructure.study import RunRecord, RunSpec, SerialEngine, Store, StudySpec, get_status, load_study, run_study
 from metastructure.study import engines as engines_module
 from metastructure.study.status_text import MOST_LISTED, list_status, status_to_text
 from metastructure.training import Machine
 
 ROOT = Path(__file__).parents[2]
 
-
-def _finish(store: Store, run: RunSpec) -> None:
-    store.folder(run).mkdir(parents=True, exist_ok=True)
-    (store.folder(run) / "record.json").write_text("{}", encoding="utf-8")
+MakeRecord = Callable[..., RunRecord]
 
 
 GRID = """
@@ -38,12 +36,12 @@ seeds: [0, 1, 2]
 """
 
 
-def test_a_large_grid_is_counted_and_not_listed(tmp_path: Path) -> None:
+def test_a_large_grid_is_counted_and_not_listed(tmp_path: Path, make_record: MakeRecord) -> None:
     (tmp_path / "grid.yaml").write_text(GRID, encoding="utf-8")
     study, store = load_study(tmp_path / "grid.yaml"), Store(tmp_path / "store")
     runs = list(study.runs())
     for run in runs[:5] + runs[60:62]:  # the first recipe, all labels of one seed and two of the next
-        _finish(store, run)
+        store.save(make_record(run), {})
     store.note_failure(runs[7], RunError(f"{runs[7].title}: training diverged in epoch 3."))
     store.checkpoint(runs[7]).write_bytes(b"")  # a failed run is failed, whatever it left
     store.folder(runs[9]).mkdir(parents=True)
@@ -67,7 +65,9 @@ def test_a_large_grid_is_counted_and_not_listed(tmp_path: Path) -> None:
     listed = list_status(get_status(study, store), store)
     assert {name: len(entries) for name, entries in listed.items()} == {
         "failed": 1,
+        "damaged": 0,
         "interrupted": 1,
+        "running": 0,
         "done": 7,
         "missing": 171,
     }
@@ -75,12 +75,12 @@ def test_a_large_grid_is_counted_and_not_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.name)
-def test_every_status_fits_80_columns_and_lists_a_few(path: Path, tmp_path: Path) -> None:
+def test_every_status_fits_80_columns_and_lists_a_few(path: Path, tmp_path: Path, make_record: MakeRecord) -> None:
     study, store = load_study(path), Store(tmp_path)
     runs = list(study.runs())
     for run in runs[::2]:
         store.note_failure(run, RunError(f"{run.title}: " + "something long went wrong; " * 9))
-    _finish(store, runs[-1])
+    store.save(make_record(runs[-1]), {})
     status = get_status(study, store)
     lines = status_to_text(study, status, store).splitlines()
     assert max(map(len, lines)) <= 80

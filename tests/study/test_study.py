@@ -345,7 +345,7 @@ def test_page(tmp_path: Path, study: StudySpec, finished: Store) -> None:
     page = page_path.read_text(encoding="utf-8")
     assert "Only 4 of 6 runs done" in page
     assert "metastructure study run x" in page
-    assert page.count("data:image/png;base64,") == 3 * (2 + 2 * 2)
+    assert page.count("data:image/png;base64,") == 3 * (2 + 2 * 3)
     assert "<svg" in page
     addresses = set(re.findall(r"https?://[^\"'<> ]+", page))
     assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}, "names of formats, not links"

@@ -1,4 +1,4 @@
-"""What the labels of a folder are worth, without a network and without a clean label.
+"""What the labels of a folder are worth, without a clean label; networks are not needed, but may have their say.
 
 `N` labels, `C` classes, `H` rows, `W` columns. Labels and images are read again for every pass; one is in memory at a
 time, and a few hundred bytes of each object.
@@ -14,9 +14,10 @@ from metastructure.audit.audit_files import NO_FOLDER, AuditFiles, pair_files
 from metastructure.audit.audit_result import Audit, Finding
 from metastructure.audit.bias_result import BoundaryBias
 from metastructure.audit.boundary_bias import estimate_boundary_bias
-from metastructure.audit.folder_findings import find_duplicates, find_empty, find_outliers
+from metastructure.audit.folder_findings import find_duplicates, find_empty, find_outliers, find_unreadable
 from metastructure.audit.gathered import Gathered
 from metastructure.audit.look import look_at
+from metastructure.audit.network_findings import join_objects, look_through_networks
 from metastructure.audit.object_findings import (
     find_box,
     find_missing_objects,
@@ -24,7 +25,15 @@ from metastructure.audit.object_findings import (
     find_spurious_objects,
     find_swapped,
 )
-from metastructure.audit.random_findings import find_bias, find_jitter, find_moved, find_random, random_share
+from metastructure.audit.predictions import OutOfFold
+from metastructure.audit.random_findings import (
+    HIDING_SHARE,
+    find_bias,
+    find_jitter,
+    find_moved,
+    find_random,
+    random_share,
+)
 from metastructure.audit.suspects import list_suspects
 from metastructure.audit.suspicion import score_images
 from metastructure.data.label_set import Label, scan_labels
@@ -47,6 +56,7 @@ def audit_folder(
     *,
     num_classes: int | None = None,
     convention: Convention | None = None,
+    predictions: OutOfFold | None = None,
     seed: int = 0,
     on_item: OnItem | None = None,
 ) -> Audit:
@@ -63,6 +73,8 @@ def audit_folder(
         C; without it what the labels hold.
     convention : "background" or "diagonal", optional
         How hidden classes get their names, see `estimate_transition`.
+    predictions : OutOfFold, optional
+        Kept probabilities of networks that never saw the label of their image, see `load_predictions`; they rank.
     seed : int, at least 0
         Of the bootstrap.
     on_item : callable, optional
@@ -71,18 +83,21 @@ def audit_folder(
     Raises
     ------
     DataError
-        If a label cannot be used, or no image has the name of any label. Single images that are missing, damaged or of
-        another size are told in `Audit.notes`, and their labels judged alone.
+        If no label can be used, no image has the name of any label, or predictions are of something else. A file that
+        is no label is a finding, "unreadable". Single images that are missing, damaged or of another size are told in
+        `Audit.notes`, and their labels judged alone.
 
     Notes
     -----
     Every finding names what it was held against (`Finding.null`). Labels drawn as lines or boxes say nothing more of
     jitter, missing and spurious objects. Memory grows with the number of objects alone, and is bounded for each label.
     """
-    found = scan_labels(Path(labels), num_classes)
+    unusable: dict[Path, str] = {}
+    found = scan_labels(Path(labels), num_classes, on_unusable=lambda path, error: unusable.update({path: str(error)}))
     files = pair_files(found, None if images is None else Path(images))
     C = num_classes or found.count_classes()
-    step = _Steps(2 * len(files) + len(files.images), on_item)
+    num_predicted = 0 if predictions is None else sum(name in predictions.fold_of for name in files.ids())
+    step = _Steps(2 * len(files) + len(files.images) + 3 * num_predicted, on_item)
     looks = []
     for name, label, image in files:
         looks.append(look_at(name, label, image, C, files.reasons.get(name)))
@@ -90,11 +105,18 @@ def audit_folder(
     with np.errstate(invalid="ignore"):
         rng = generator(seed, "", "audit")
         random = estimate_transition(_counted(files, step), rng, C, convention, num_resamples=NUM_RESAMPLES)
-    bias, bias_reason = _bias(files, C, seed, step)
+    bias = estimate_folder_bias(files, C, seed, step)
+    bias_reason = None if bias is not None else next(iter(files.reasons.values()), NO_FOLDER)
     gathered = Gathered(looks, bias, C, seed, images is not None)
     share = random_share(random)
-    findings = _findings(gathered, share)
+    named = {path.relative_to(found.folder).with_suffix("").as_posix(): why for path, why in unusable.items()}
+    findings = (*_findings(gathered, share), find_unreadable(named, len({entry.path for entry in found.entries})))
     shown = frozenset(finding.kind for finding in findings if finding.confidence in ("clear", "weak"))
+    network, objects = None, list_suspects(gathered, shown)
+    if predictions is not None:
+        is_noisy = findings[0].confidence == "clear" and share.value > HIDING_SHARE
+        network, contradicted = look_through_networks(files, predictions, BROKEN_UP if is_noisy else None, seed, step)
+        objects = join_objects(objects, contradicted)
     return Audit(
         metastructure=__version__,
         labels=str(found.folder),
@@ -108,9 +130,10 @@ def audit_folder(
         boundary_reason=bias_reason,
         findings=findings,
         images=score_images(gathered, gathered.num_misfits),
-        objects=list_suspects(gathered, shown),
+        objects=objects,
         masks=_find_masks(files),
         notes=_notes(files, findings),
+        network=network,
     )
 
 
@@ -132,10 +155,13 @@ def _counted(files: AuditFiles, step: _Steps) -> Iterator[Label]:
         yield label
 
 
-def _bias(files: AuditFiles, C: int, seed: int, step: _Steps) -> tuple[BoundaryBias | None, str | None]:
+def estimate_folder_bias(
+    files: AuditFiles, num_classes: int, seed: int, step: Callable[[], None]
+) -> BoundaryBias | None:
+    """Return how far the boundaries of a folder lie beyond the edges of its images; None if no image can be used."""
     names = [name for name in files.ids() if name in files.images]
     if not names:
-        return None, next(iter(files.reasons.values()), NO_FOLDER)
+        return None
 
     def pairs() -> Iterator[tuple[Label, np.ndarray]]:
         for _, label, image in files:
@@ -145,7 +171,7 @@ def _bias(files: AuditFiles, C: int, seed: int, step: _Steps) -> tuple[BoundaryB
 
     first, second = _unzip(pairs())
     rng = generator(seed, "bias", "audit")
-    return estimate_boundary_bias(second, first, rng, C, names=names, num_resamples=NUM_RESAMPLES), None
+    return estimate_boundary_bias(second, first, rng, num_classes, names=names, num_resamples=NUM_RESAMPLES)
 
 
 def _unzip(pairs: Iterator[tuple[Label, np.ndarray]]) -> tuple[Iterator[Label], Iterator[np.ndarray]]:

@@ -17,15 +17,22 @@ import tifffile
 from scipy import ndimage
 
 from metastructure.audit.audit_result import Audit, ImageAudit, ObjectAudit
+from metastructure.audit.calibration import Calibration, score_pixels
+from metastructure.audit.network_findings import is_moved
+from metastructure.audit.predictions import PREDICTIONS_NAME, OutOfFold, load_predictions
 from metastructure.audit.verdict import Judged, Verdict
-from metastructure.data.files import ImageArray, atomic_path, load_image, write_text
+from metastructure.data.files import ImageArray, atomic_path, load_image, save_image, write_text
 from metastructure.data.label_format import find_labels, read_label_file
 from metastructure.data.label_set import index_images
 from metastructure.data.strict_json import to_json
 from metastructure.errors import DataError
-from metastructure.label import LabelArray
+from metastructure.label import IGNORE, LabelArray
 
 JSON_NAME, IMAGES_NAME, OBJECTS_NAME, REGIONS_NAME = "audit.json", "images.csv", "objects.csv", "regions"
+PIXELS_NAME = "pixels"
+WRITTEN = (JSON_NAME, IMAGES_NAME, OBJECTS_NAME, REGIONS_NAME, PIXELS_NAME, PREDICTIONS_NAME)
+"""What an audit with networks that was stopped may have left, from which it goes on."""
+
 MOST_REGIONS = 65535
 """Of an image, so that they can be numbered in 16 bits."""
 
@@ -37,6 +44,9 @@ def write_outputs(audit: Audit, verdict: Verdict, out: Path) -> None:
 
     A region file has a number for each suspicious object of the image, as in ``objects.csv``, on its pixels, or on its
     box where the object is missing; the zip holds the outlines of the boxes as ImageJ regions of interest.
+
+    With networks ``pixels/NAME.tif`` is an 8-bit image of how likely each pixel's label is another class, in percent,
+    and 255 where the label is IGNORE, from probabilities calibrated on all labels that their network had not seen.
 
     Raises
     ------
@@ -53,9 +63,23 @@ def write_outputs(audit: Audit, verdict: Verdict, out: Path) -> None:
         with atomic_path(target.with_name(target.name + ".zip")) as temporary:
             temporary.unlink()  # roifile appends to a zip that exists
             roifile.roiwrite(temporary, [_outline(number, one) for number, one in found])
-    write_text(out / IMAGES_NAME, images_table(audit.images))
+    if audit.network is not None:
+        _write_pixels(audit, load_predictions(audit.network.folder), files, out / PIXELS_NAME)
+    write_text(out / IMAGES_NAME, images_table(audit))
     write_text(out / OBJECTS_NAME, objects_table(numbered))
     write_text(out / JSON_NAME, to_json(Judged(verdict=verdict, audit=audit)) + "\n")
+
+
+def _write_pixels(audit: Audit, predictions: OutOfFold, files: "AuditedFiles", out: Path) -> None:
+    """Write how likely each pixel's label is wrong, fold by fold, since each network is calibrated on its own."""
+    for fold in sorted(set(predictions.fold_of.values())):
+        names = [name for name in audit.network_scores() if predictions.fold_of[name] == fold]
+        pairs = ((predictions.probabilities(name), files.load_label(name)) for name in names)
+        calibration = Calibration.fit(pairs, predictions.num_classes)
+        for name in names:
+            wrong = score_pixels(predictions.probabilities(name), files.load_label(name), calibration)
+            percent = np.where(np.isnan(wrong), IGNORE, np.round(100 * wrong)).astype(np.uint8)
+            save_image(out / f"{name}.tif", percent)
 
 
 def number_objects(objects: Sequence[ObjectAudit]) -> list[tuple[int, ObjectAudit]]:
@@ -92,19 +116,32 @@ def paint_regions(label: LabelArray, found: Iterable[tuple[int, ObjectAudit]]) -
     return painted
 
 
-def images_table(images: Sequence[ImageAudit]) -> str:
+def images_table(audit: Audit) -> str:
     """Return a line for each image, the most suspicious first, as CSV; an undefined number is empty."""
     columns = [name for name in ImageAudit.model_fields if name != "moved_px"]
     lines = [[*columns, "moved_row_px", "moved_column_px"]]
-    for one in sorted(images, key=lambda one: (-one.suspicion, one.name)):
-        lines.append([_cell(value) for value in (*(getattr(one, name) for name in columns), *one.moved_px)])
+    scores = audit.network_scores()
+    if audit.network is not None:
+        lines[0] += [f"network_{name}" for name in ("score", "says", "shift_px", "row_px", "column_px", "stands_out")]
+    for one in audit.ranked():
+        values = [*(getattr(one, name) for name in columns), *one.moved_px]
+        if audit.network is not None:
+            said = scores.get(one.name)
+            values += (
+                [None] * 5
+                if said is None
+                else [said.score, said.kind, said.shift_px, *(said.translation_px if is_moved(said) else (0, 0))]
+            )
+            values.append(audit.network.standing_out.get(one.name))
+        lines.append([_cell(value) for value in values])
     return _to_csv(lines)
 
 
 def objects_table(numbered: Sequence[tuple[int, ObjectAudit]]) -> str:
     """Return a line for each suspicious object as CSV; `region` is its number in the region file of its image."""
-    names = ["image", "why", "score", "klass", "suggested", "row", "column", "area_px"]
-    lines = [[*names[:3], "class", *names[4:], "top", "left", "bottom", "right", "region"]]
+    names = ["image", "why", "score", "klass", "suggested", "network", "weight", "row", "column", "area_px"]
+    header = {"klass": "class", "network": "network_says", "weight": "network_nats"}
+    lines = [[*(header.get(name, name) for name in names), "top", "left", "bottom", "right", "region"]]
     for number, one in numbered:
         lines.append([_cell(value) for value in (*(getattr(one, name) for name in names), *one.box, number)])
     return _to_csv(lines)

@@ -1,4 +1,4 @@
-"""What the audit of a folder of labels finds without a network: frozen values that are written as JSON.
+"""What the audit of a folder of labels finds: frozen values that are written as JSON.
 
 `N` labels, `C` classes. A number that is undefined is NaN, and the reason stands beside it.
 """
@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from metastructure.audit.bias_result import BoundaryBias
+from metastructure.audit.label_scores import ImageScore, LabelScores
+from metastructure.audit.object_scores import ObjectKind
 from metastructure.structure.estimate import Estimate
 from metastructure.structure.latent_transition import EstimatedTransition
 
@@ -24,11 +26,13 @@ Kind = Literal[
     "moved",
     "duplicate",
     "empty",
+    "unreadable",
+    "boundary",
 ]
-"""The kinds of error, in the order in which they are told."""
+"""The kinds of error, in the order in which they are told; the last is one that only networks find."""
 
 Confidence = Literal["clear", "weak", "none", "not tested"]
-Why = Literal["missing", "spurious", "boundary too far out", "boundary too far in", "other class", "box"]
+Why = Literal["missing", "spurious", "boundary too far out", "boundary too far in", "other class", "box", "displaced"]
 
 
 class _Value(BaseModel):
@@ -126,10 +130,14 @@ class ObjectAudit(_Value):
     box : (first row, first column, last row + 1, last column + 1)
     area_px : int
     score : float in [0, 1]
-        The higher the more suspicious; to be compared among objects of one `why`.
+        The higher the more suspicious; to be compared among objects of one `why`. NaN if only networks named it.
     why : str
     suggested : int or None
         For "other class" the class it looks like.
+    network : str or None
+        What networks that never saw the label say is wrong with it, see `ObjectScore`.
+    weight : float
+        By how much they contradict it, in nats; NaN if they do not.
     """
 
     image: str
@@ -141,10 +149,37 @@ class ObjectAudit(_Value):
     score: float
     why: Why
     suggested: int | None = None
+    network: ObjectKind | None = None
+    weight: float = float("nan")
+
+
+class NetworkAudit(_Value):
+    """What networks that never saw a label say against it.
+
+    Attributes
+    ----------
+    folder : str
+        Where their probabilities lie.
+    num_folds : int
+    scores : LabelScores
+    standing_out : dict from name to str
+        Labels that are off or moved as a whole beyond doubt, the most suspect first, with what is wrong in words.
+    findings : tuple of Finding
+        Missing and spurious objects, exchanged classes, boundaries and moved labels.
+    skipped : tuple of str
+        Labels that no network could judge, for want of a usable image.
+    """
+
+    folder: str
+    num_folds: int
+    scores: LabelScores
+    standing_out: dict[str, str]
+    findings: tuple[Finding, ...]
+    skipped: tuple[str, ...]
 
 
 class Audit(_Value):
-    """All that can be said of a folder of labels without a network.
+    """All that can be said of a folder of labels.
 
     Attributes
     ----------
@@ -161,7 +196,7 @@ class Audit(_Value):
     boundary_reason : str or None
         Why there is none.
     findings : tuple of Finding
-        One for each `Kind`, in that order.
+        One for each `Kind` but the last, in that order.
     images : tuple of N ImageAudit
         In the order of their names.
     objects : tuple of ObjectAudit
@@ -170,6 +205,8 @@ class Audit(_Value):
         Labels of 0 and 255 alone beside others with classes; 255 is IGNORE, so they may be masks by mistake.
     notes : tuple of str
         What could not be read or used, and what was not tested.
+    network : NetworkAudit or None
+        None if no networks were trained.
     """
 
     metastructure: str
@@ -187,6 +224,21 @@ class Audit(_Value):
     objects: tuple[ObjectAudit, ...]
     masks: tuple[str, ...]
     notes: tuple[str, ...]
+    network: NetworkAudit | None = None
+
+    def network_scores(self) -> dict[str, ImageScore]:
+        """Return what networks say against the images, by name, the most suspect first; empty without networks."""
+        return {} if self.network is None else {one.name: one for one in self.network.scores.images}
+
+    def ranked(self) -> list[ImageAudit]:
+        """Return the images, the most suspicious first: by the networks' score, those without by their suspicion."""
+        scores = self.network_scores()
+
+        def place(one: ImageAudit) -> tuple[float, float, str]:
+            score = scores[one.name].score if one.name in scores else float("nan")
+            return (float("inf") if score != score else -score, -one.suspicion, one.name)
+
+        return sorted(self.images, key=place)
 
     def finding(self, kind: Kind) -> Finding:
         """Return the finding of one kind."""

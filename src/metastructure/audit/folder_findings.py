@@ -4,6 +4,7 @@
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -17,6 +18,7 @@ LEAST_LABELS = 8
 """Fewer do not tell what is usual."""
 
 SURE, DOUBTFUL = 0.01, 0.05
+MOST_REASONS = 3
 
 
 def usual_z(gathered: Gathered) -> FloatArray:
@@ -117,6 +119,25 @@ def find_empty(gathered: Gathered) -> Finding:
         sentence=f"{num:.0f} of {len(marked)} labels hold one class only{told}.",
         null="none needed: pixels are counted",
         images=most_telling(gathered.names, marked),
+    )
+
+
+def find_unreadable(unusable: Mapping[str, str], num_labels: int) -> Finding:
+    """Return whether files cannot be used as labels; `unusable` maps their names to the reasons."""
+    num = float(len(unusable))
+    reasons = list(unusable.values())
+    more = f" And {len(reasons) - MOST_REASONS} more." if len(reasons) > MOST_REASONS else ""
+    return Finding(
+        kind="unreadable",
+        evidence=Estimate(value=num, low=num, high=num),
+        unit="files",
+        confidence="clear" if unusable else "none",
+        sentence=f"{num:.0f} of {num_labels + len(unusable)} files cannot be used and were left out: "
+        f"{' '.join(reasons[:MOST_REASONS])}{more}"
+        if unusable
+        else f"All {num_labels} labels can be read.",
+        null="none needed: a file can be read or not",
+        images=tuple(unusable),
     )
 
 

@@ -41,6 +41,7 @@ class ObjectScore(BaseModel):
     label_class, predicted_class : int
     row, column : float
         Centre.
+    box : (first row, first column, last row + 1, last column + 1)
     num_pixels : int
         Of the object, where a missing one is the predicted object.
     weight : float
@@ -59,6 +60,7 @@ class ObjectScore(BaseModel):
     predicted_class: int
     row: float
     column: float
+    box: tuple[int, int, int, int]
     num_pixels: int
     weight: float
     shift_px: float
@@ -72,6 +74,7 @@ class _Pieces(NamedTuple):
     classes: Index
     sizes: Index
     centres: FloatArray
+    boxes: Index
 
     def __len__(self) -> int:
         return len(self.classes) - 1
@@ -126,7 +129,17 @@ def _find(label: LabelArray, num_classes: int) -> _Pieces:
     found, classes = number_objects(label, num_classes)
     numbers, num = found.astype(np.intp), len(classes)
     sizes = np.bincount(numbers.reshape(-1), minlength=num)
-    return _Pieces(numbers, classes.astype(np.intp), sizes, _centres(numbers, numbers > 0, num))
+    sides = [
+        (0, 0, 0, 0),
+        *((*(s.start for s in box), *(s.stop for s in box)) for box in ndimage.find_objects(numbers)),
+    ]
+    boxes = np.array(sides, dtype=np.intp)
+    return _Pieces(numbers, classes.astype(np.intp), sizes, _centres(numbers, numbers > 0, num), boxes)
+
+
+def _box(pieces: _Pieces, n: int | np.integer) -> tuple[int, int, int, int]:
+    top, left, bottom, right = pieces.boxes[n].tolist()
+    return top, left, bottom, right
 
 
 def _centres(numbers: Index, chosen: Mask, num: int) -> FloatArray:
@@ -148,6 +161,7 @@ def _score_missing(excess: FloatArray, seen: _Pieces, missing: Mask) -> list[Obj
             predicted_class=int(seen.classes[n]),
             row=float(seen.centres[n, 0]),
             column=float(seen.centres[n, 1]),
+            box=_box(seen, n),
             num_pixels=int(seen.sizes[n]),
             weight=float(weights[n]),
             shift_px=float("nan"),
@@ -188,6 +202,7 @@ def _score_drawn(
                 predicted_class=int(drawn.classes[n] if kept[n] else likeliest[n]),
                 row=float(drawn.centres[n, 0]),
                 column=float(drawn.centres[n, 1]),
+                box=_box(drawn, n),
                 num_pixels=int(drawn.sizes[n]),
                 weight=float(weights[n]),
                 shift_px=float(shifts[n]),

@@ -6,15 +6,15 @@ goes on.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from metastructure._version import __version__
+from metastructure.audit.calibration import Probabilities
+from metastructure.audit.predictions import JOURNAL_NAME, OutOfFold, map_path
 from metastructure.data.files import atomic_path, load_image
 from metastructure.data.journal import has_hash, hash_file, lie_apart, read_journal, start_journal
 from metastructure.data.label_set import LabelSet, match_images, scan_labels
@@ -29,52 +29,6 @@ ROBUST = TrainingSettings(loss="forward", transition="estimated")
 """Undoes pixelwise noise: its transition matrix is estimated from the labels alone."""
 
 NUM_FOLDS = 5
-JOURNAL_NAME = "out_of_fold.jsonl"
-
-Probabilities = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class OutOfFold:
-    """Where the probabilities of a folder of images lie.
-
-    Attributes
-    ----------
-    folder : Path
-        ``probabilities/NAME.npy``, (C, H, W) float16, and ``models/fold-K.pt``.
-    num_classes : int
-        C.
-    fold_of : dict from name to int
-        The fold of each image. A name is the image's path below its folder without the suffix.
-    """
-
-    folder: Path
-    num_classes: int
-    fold_of: Mapping[str, int]
-
-    def __len__(self) -> int:
-        return len(self.fold_of)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.fold_of)
-
-    def probabilities(self, name: str) -> Probabilities:
-        """Return the class probabilities of one image, (C, H, W), which sum to 1 over C; about three digits each.
-
-        Raises
-        ------
-        DataError
-            If there is no image of this name, or its file cannot be read.
-        """
-        if name not in self.fold_of:
-            raise DataError(f"{self.folder}: there is no image '{name}' here, such as '{next(iter(self.fold_of))}'.")
-        path = _map_path(self.folder, name)
-        try:
-            p_CHW: Probabilities = np.load(path, allow_pickle=False).astype(np.float32)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: the file cannot be read ({error}); predict it again.") from None
-        p_CHW /= p_CHW.sum(axis=0)
-        return p_CHW
 
 
 def out_of_fold(
@@ -82,6 +36,7 @@ def out_of_fold(
     labels: Path | str,
     out: Path | str,
     *,
+    names: Collection[str] | None = None,
     num_classes: int | None = None,
     folds: int = NUM_FOLDS,
     seed: int = 0,
@@ -99,6 +54,8 @@ def out_of_fold(
         Folders with the same names in both. Labels without pixels that are known are predicted, and teach nothing.
     out : Path or str
         Folder to write: new, empty, or of an earlier call with the same files and settings, which goes on.
+    names : collection of str, optional
+        Take only the images of these names; what else lies in the folders may be unusable.
     num_classes : int, optional
         C; without it what the labels hold.
     folds : int, 2 to the number of different images
@@ -131,7 +88,8 @@ def out_of_fold(
     for folder in (images, labels):
         if not lie_apart(folder, out):
             raise DataError(f"{out}: this lies in {folder}, or the other way round; name a folder apart from it.")
-    found = scan_labels(labels, num_classes)
+    found = scan_labels(labels, num_classes, on_unusable=None if names is None else lambda path, error: None)
+    found = found if names is None else found.choose(names)
     paths = match_images(found, images)
     C = num_classes or found.count_classes()
     fold_of = deal_folds(paths, folds, seed)
@@ -151,7 +109,7 @@ def out_of_fold(
             )
             fitted = _fit(segmenter, found, paths, result, fold, _identity(recipe, fold), steps)
             for name in missing:
-                target = _map_path(out, name)
+                target = map_path(out, name)
                 _save(target, fitted.predict_probabilities(load_image(paths[name])))
                 add_record({"name": name, "fold": fold, "sha256": hash_file(target)})
                 steps.count(1)
@@ -297,11 +255,7 @@ def _load_done(out: Path, recipe: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _is_done(out: Path, name: str, done: Mapping[str, Mapping[str, Any]]) -> bool:
-    return name in done and has_hash(_map_path(out, name), str(done[name]["sha256"]))
-
-
-def _map_path(out: Path, name: str) -> Path:
-    return out / "probabilities" / f"{name}.npy"
+    return name in done and has_hash(map_path(out, name), str(done[name]["sha256"]))
 
 
 def _save(path: Path, p_CHW: Probabilities) -> None:

@@ -16,6 +16,9 @@ RANDOM_DOUBTFUL, RANDOM_CLEAR = 0.006, 0.01
 """Of the pixels. Exact generated labels come out at up to 0.006, with an interval from 0.003, for boundaries in thin
 networks; 2 % flips at 0.020 to 0.025, from 0.014."""
 
+HIDING_SHARE = 0.05
+"""Where more pixels are random, the other kinds are not judged: random pixels make objects and edges of their own."""
+
 WANDER_DOUBTFUL_PX, WANDER_CLEAR_PX = 0.5, 0.8
 """Exact generated labels come out at 0.2 to 0.5 px, a wander of 1 px at 0.9."""
 
@@ -121,15 +124,20 @@ def find_jitter(gathered: Gathered, stopped_by: str | None) -> Finding:
     )
 
 
+def judge_bias(bias: Estimate) -> Confidence:
+    """Return how sure one may be that boundaries lie farther off than blur explains, to whichever side."""
+    sign = -1.0 if bias.value < 0 else 1.0
+    low, high = sorted((sign * bias.low, sign * bias.high))
+    return judge(Estimate(value=sign * bias.value, low=low, high=high), BIAS_DOUBTFUL_PX, BIAS_CLEAR_PX)
+
+
 def find_bias(gathered: Gathered, stopped_by: str | None) -> Finding:
     """Return whether boundaries lie outside or inside the edges of the images."""
     if stopped_by is not None:
         evidence = unknown(stopped_by)
     else:
         evidence = unknown(NO_IMAGES) if gathered.bias is None else gathered.bias.shift_px
-    sign = -1.0 if evidence.value < 0 else 1.0
-    low, high = sorted((sign * evidence.low, sign * evidence.high))
-    confidence = judge(Estimate(value=sign * evidence.value, low=low, high=high), BIAS_DOUBTFUL_PX, BIAS_CLEAR_PX)
+    sign, confidence = -1.0 if evidence.value < 0 else 1.0, judge_bias(evidence)
     side = "outside" if sign > 0 else "inside"
     shown = f"{abs(evidence.value):.1f} px {side} the edges of the images"
     sentences: dict[Confidence, str] = {

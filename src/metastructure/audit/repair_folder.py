@@ -1,20 +1,22 @@
-"""Repaired copies of a folder of labels: pixelwise noise undone, or boundaries moved back; the originals stay.
+"""Repaired copies of a folder of labels: pixelwise noise undone, boundaries moved back, or relabelled by networks.
+
+The originals stay.
 
 `C` classes, `H` rows, `W` columns; Q[clean, noisy]. While it runs, finished files are noted in a journal beside them,
 so that an interrupted repair goes on where it stopped.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
 from metastructure._version import __version__
-from metastructure.audit.denoise import SINGULAR, check_invertible, denoise_label, pick_window, score_windows
+from metastructure.audit.predictions import OutOfFold
+from metastructure.audit.repair_methods import Mend
+from metastructure.audit.repair_plan import Known, OnItem, RepairPlan, Steps, load_matching
 from metastructure.audit.repair_result import (
     MANIFEST_NAME,
     TABLE_NAME,
@@ -25,45 +27,18 @@ from metastructure.audit.repair_result import (
     load_repair,
     save_repair,
 )
-from metastructure.audit.shift import nearest_distance_px, shift_label
 from metastructure.data.files import atomic_path
 from metastructure.data.journal import has_hash, hash_file, lie_apart, read_journal, start_journal
 from metastructure.data.label_format import LabelFile, find_labels, read_label_file, write_label_file
-from metastructure.data.label_set import LabelSet, pick_evenly, scan_labels
+from metastructure.data.label_set import scan_labels
 from metastructure.errors import ConfigError, DataError
-from metastructure.label import IGNORE, LabelArray
-from metastructure.rng import generator
-from metastructure.structure.latent_transition import Convention, EstimatedTransition, estimate_transition
+from metastructure.label import IGNORE
+from metastructure.structure.latent_transition import Convention
 from metastructure.transition import TransitionMatrix
 
 JOURNAL_NAME = ".repair.journal"
-NUM_SCORED_LABELS = 64
-"""Of a large folder this many labels, evenly spaced, choose the window."""
-
-HARDLY_ANY = 0.002
-"""An estimated share of wrong pixels whose interval stays below this is taken for none: it is of the size of the bias
-that boundaries leave in the estimate."""
-
-Known = TransitionMatrix | npt.ArrayLike
-OnItem = Callable[[int, int], None]
-
-
-class _Steps:
-    """Counts the files gone through over all passes."""
-
-    def __init__(self, total: int, on_item: OnItem | None) -> None:
-        self.done, self.total, self._on_item = 0, total, on_item
-
-    def step(self) -> None:
-        self.done += 1
-        if self._on_item is not None:
-            self._on_item(self.done, self.total)
-
-
-class _Repaired(NamedTuple):
-    pixels: LabelArray
-    objects: dict[str, int]
-    why: str
+METHODS = ("auto", "denoise", "shift", "relabel", "relabel:all")
+NOTHING = "nothing to repair: "
 
 
 def repair_folder(
@@ -74,6 +49,8 @@ def repair_folder(
     transition: Known | Literal["estimated"] = "estimated",
     convention: Convention | None = None,
     half_width_px: int | None = None,
+    images: Path | str | None = None,
+    predictions: OutOfFold | Path | str | None = None,
     num_classes: int | None = None,
     seed: int = 0,
     dry_run: bool = False,
@@ -89,13 +66,21 @@ def repair_folder(
         Folder to write; names, sub-folders, format, dtype and palette are kept, and a label without a changed pixel is
         copied byte for byte. It must be new, empty, or hold the same repair, finished or not. None in a dry run.
     method : str
-        ``"denoise"``, see `denoise_label`, or ``"shift:PX"``, see `shift_label`: the negative of the bias.
+        ``"denoise"``, see `denoise_label`. ``"shift:PX"``, see `shift_label`: the negative of the bias, which
+        ``"shift"`` estimates from the images. ``"relabel"``, see `relabel`, for labels that stand out among those of
+        their folder, ``"relabel:all"`` for every one. ``"auto"``: the first of denoise, shift and relabel that labels,
+        images and predictions give clear reason for.
     transition : "estimated", TransitionMatrix or its C rows
-        Q. If estimated, from these labels, see `estimate_transition`. Only for ``"denoise"``, as are the next two.
+        Q. If estimated, from these labels, see `estimate_transition`. Only for ``"denoise"``, as are the next two,
+        which ``"auto"`` takes too.
     convention : "background" or "diagonal", optional
         Of the estimate: how hidden classes get their names.
     half_width_px : int, optional
         Of the first guess, cut to fit smaller labels. Without it the labels choose, see `score_windows`.
+    images : Path, optional
+        Images under the labels' names, for ``"shift"`` and ``"auto"``.
+    predictions : OutOfFold or Path, optional
+        For ``"relabel"`` and ``"auto"``: what `out_of_fold` kept.
     num_classes : int, optional
         C; without it what the labels hold, and masks of 0 and 255 are refused.
     seed : int, at least 0
@@ -112,31 +97,35 @@ def repair_folder(
     DataError
         If a label cannot be used, the folders do not go together, or Q cannot be estimated from these labels.
     """
-    shift_px = _parse_method(method)
+    _check_method(method)
     if out is None and not dry_run:
         raise ConfigError("out is missing: name a new folder, or ask for a dry run.")
     folder = _find_folder(Path(labels))
     if out is not None:
         _check_apart(folder, Path(out))
-    steps = _Steps((3 if shift_px is None and isinstance(transition, str) else 2) * len(find_labels(folder)), on_item)
+    steps = Steps(2 * len(find_labels(folder)), on_item)
     found = scan_labels(folder, num_classes, lambda done, total: steps.step())
-    C = num_classes or found.count_classes()
+    kept = None if predictions is None else load_matching(predictions, found, num_classes)
+    C = num_classes or max(found.count_classes(), kept.num_classes if kept else 2)
     recipe = RepairRecipe(
         metastructure=__version__, numpy=np.__version__, labels=str(folder.resolve()), method=method, num_classes=C
     )
-    if shift_px is None:
-        recipe = _plan_denoising(recipe, found, transition, convention, half_width_px, seed, steps)
-    elif not nearest_distance_px(abs(shift_px)):
-        reason = f"a shift of {shift_px:g} px does not reach the next pixel"
-        recipe = recipe.model_copy(update={"nothing_to_repair": reason})
+    planned = RepairPlan(found, images, kept, seed, steps)
+    if method == "denoise":
+        recipe = planned.denoising(recipe, transition, convention, half_width_px)
+    elif method == "auto":
+        recipe = planned.choose(recipe, convention, half_width_px)
+    elif method == "shift":
+        recipe = planned.shifting(recipe)
+    mend, recipe = planned.start(recipe)
     files = [path.relative_to(folder).as_posix() for path in find_labels(folder)]
     if dry_run or out is None:
         records = []
         for file in files:
-            records.append(_repair_file(folder / file, None, file, recipe, shift_px))
+            records.append(_repair_file(folder / file, None, file, recipe, mend))
             steps.step()
         return Repair(recipe=recipe, dry_run=True, files=tuple(records))
-    return _write(recipe, folder, Path(out), files, shift_px, steps)
+    return _write(recipe, folder, Path(out), files, mend, steps)
 
 
 def load_transition(path: Path) -> TransitionMatrix:
@@ -158,9 +147,7 @@ def load_transition(path: Path) -> TransitionMatrix:
         ) from None
 
 
-def _write(
-    recipe: RepairRecipe, folder: Path, out: Path, files: list[str], shift_px: float | None, steps: _Steps
-) -> Repair:
+def _write(recipe: RepairRecipe, folder: Path, out: Path, files: list[str], mend: Mend, steps: Steps) -> Repair:
     done = _load_done(out, recipe)
     kept = {file: done[file] for file in files if file in done and _is_intact(folder, out, done[file])}
     records: list[FileRepair] = []
@@ -168,7 +155,7 @@ def _write(
         for file in files:
             record = kept.get(file)
             if record is None:
-                record = _repair_file(folder / file, out / file, file, recipe, shift_px)
+                record = _repair_file(folder / file, out / file, file, recipe, mend)
                 add_record(record)
             records.append(record)
             steps.step()
@@ -178,97 +165,9 @@ def _write(
     return repair
 
 
-def _plan_denoising(
-    recipe: RepairRecipe,
-    found: LabelSet,
-    transition: Known | Literal["estimated"],
-    convention: Convention | None,
-    half_width_px: int | None,
-    seed: int,
-    steps: _Steps,
-) -> RepairRecipe:
-    """Return the recipe with Q and the window in it, or with the reason why there is nothing to do."""
-    estimate, Q, nothing = None, None, ""
-    if isinstance(transition, str):
-        if transition != "estimated":
-            raise ConfigError(f"transition must be 'estimated' or the rows of a matrix; got {transition!r}.")
-        rng = generator(seed, "", "repair")
-        estimate = estimate_transition(_count(found, steps), rng, recipe.num_classes, convention)
-        if np.count_nonzero(found.counts[:, :IGNORE].sum(axis=0)) < 2:
-            nothing = "the labels hold one class at most"
-        else:
-            Q = _check_estimate(estimate, found.folder, is_named=convention is not None)
-            nothing = _explain_no_noise(estimate)
-    else:
-        Q = _check_known(transition, recipe.num_classes)
-        if np.array_equal(Q.rows, np.eye(Q.num_classes)):
-            nothing = "the transition matrix is the identity: no label is wrong"
-    settings: dict[str, object] = {"estimate": estimate, "nothing_to_repair": nothing}
-    settings["transition_from"] = "given" if estimate is None else "estimated"
-    if Q is not None:
-        settings["transition"] = tuple(map(tuple, Q.rows.tolist()))
-    if Q is not None and not nothing:
-        if half_width_px is None:
-            scores = score_windows(map(found.load, pick_evenly(len(found), NUM_SCORED_LABELS)), Q)
-            half_width_px = pick_window(scores)
-            settings["window_dice"] = {score.half_width_px: score.dice for score in scores}
-        elif half_width_px < 0:
-            raise ConfigError(f"the half-width must be at least 0 pixels; got {half_width_px}.")
-        settings["half_width_px"] = half_width_px
-    return recipe.model_copy(update=settings)
-
-
-def _check_known(transition: Known, num_classes: int) -> TransitionMatrix:
-    try:
-        matrix = transition if isinstance(transition, TransitionMatrix) else TransitionMatrix(transition)
-        check_invertible(matrix)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(str(error)) from None
-    if matrix.num_classes != num_classes:
-        raise ConfigError(
-            f"the transition matrix has {matrix.num_classes} classes and the labels have {num_classes}; give a matrix "
-            "with a row for each class, or say how many classes there are."
-        )
-    return matrix
-
-
-def _check_estimate(estimate: EstimatedTransition, folder: Path, is_named: bool) -> TransitionMatrix:
-    give = "Give the transition matrix if you know it; otherwise no repair is better than a guess."
-    if not estimate.identified:
-        raise DataError(f"{folder}: the transition matrix cannot be estimated ({estimate.reason}). {give}")
-    if estimate.disputed and not is_named:
-        raise DataError(
-            f"{folder}: the labels fit two readings, of which each is the other with the classes exchanged: noise with "
-            "more than half of the labels wrong, or a foreground that covers more than half of the pixels. Choose the "
-            "convention 'background' for the first and 'diagonal' for the second."
-        )
-    sigma = estimate.sigma_min
-    if sigma.value < SINGULAR or sigma.low <= 0:
-        raise DataError(
-            f"{folder}: the estimated transition matrix may be singular (smallest singular value {sigma}): such noise "
-            f"leaves classes that cannot be told apart. {give}"
-        )
-    return estimate.matrix()
-
-
-def _explain_no_noise(estimate: EstimatedTransition) -> str:
-    """Return why labels count as free of noise, empty if they do not."""
-    shares, rows = estimate.shares(), estimate.transition
-    wrong, most = 0.0, 0.0
-    for klass, share in enumerate(shares):
-        kept = rows[klass][klass]
-        wrong += share * (1 - kept.value)
-        most += share * (1 - (kept.value if np.isnan(kept.low) else kept.low))
-    if not most < HARDLY_ANY:
-        return ""
-    return f"an estimated {100 * wrong:.2f} % of the pixels carry a wrong class (at most {100 * most:.2f} %)"
-
-
-def _repair_file(
-    source: Path, target: Path | None, file: str, recipe: RepairRecipe, shift_px: float | None
-) -> FileRepair:
+def _repair_file(source: Path, target: Path | None, file: str, recipe: RepairRecipe, mend: Mend) -> FileRepair:
     before = read_label_file(source, recipe.num_classes)
-    after = _repair_label(before.pixels, recipe, shift_px)
+    after = mend(Path(file).with_suffix("").as_posix(), before.pixels)
     num_changed, gained, lost = count_changes(before.pixels, after.pixels, recipe.num_classes)
     if target is not None:
         if num_changed:
@@ -286,63 +185,23 @@ def _repair_file(
         lost=lost,
         objects=after.objects,
         method=recipe.method,
-        why=after.why if num_changed or recipe.nothing_to_repair else f"nothing to repair: {after.why}",
+        why=after.why if num_changed or after.why.startswith(NOTHING) else f"{NOTHING}{after.why}",
     )
 
 
-def _repair_label(label: LabelArray, recipe: RepairRecipe, shift_px: float | None) -> _Repaired:
-    if shift_px is not None:
-        return _shift(label, shift_px, recipe)
-    if recipe.nothing_to_repair:
-        return _Repaired(label, {}, f"nothing to repair: {recipe.nothing_to_repair}")
-    if (label == IGNORE).all():
-        return _Repaired(label, {}, "every pixel is IGNORE")
-    h = min(recipe.half_width_px or 0, min(label.shape[-2:]) - 1)
-    repaired = denoise_label(label, TransitionMatrix(recipe.transition or ()), half_width_px=h)
-    if np.array_equal(repaired, label):
-        return _Repaired(label, {}, "no pixel is likelier to be wrong than right, given those around it")
-    return _Repaired(repaired, {}, "these pixels are likelier to be wrong than right, given those around them")
-
-
-def _shift(label: LabelArray, shift_px: float, recipe: RepairRecipe) -> _Repaired:
-    shifted = shift_label(label, shift_px, recipe.num_classes)
-    objects = {
-        "before": shifted.num_before,
-        "after": shifted.num_after,
-        "vanished": shifted.num_vanished,
-        "merged": shifted.num_merged,
-        "split": shifted.num_split,
-    }
-    if recipe.nothing_to_repair:
-        return _Repaired(shifted.label, objects, f"nothing to repair: {recipe.nothing_to_repair}")
-    if np.array_equal(shifted.label, label):
-        return _Repaired(label, objects, "no boundary between an object and class 0")
-    damage = [f"{objects[name]} {name}" for name in ("vanished", "merged", "split") if objects[name]]
-    warning = f"; objects: {', '.join(damage)}" if damage else ""
-    return _Repaired(shifted.label, objects, f"boundary moved by {shifted.radius_px:+.2f} px{warning}")
-
-
-def _parse_method(method: str) -> float | None:
-    """Return the shift in pixels, or None for denoising."""
+def _check_method(method: str) -> None:
     name, _, value = method.partition(":")
-    if method == "denoise":
-        return None
+    if method in METHODS or (name == "shift" and value and _is_finite(value)):
+        return
+    known = ", ".join(map(repr, METHODS))
+    raise ConfigError(f"method must be {known} or 'shift:PX', such as 'shift:-1.5'; got {method!r}.")
+
+
+def _is_finite(text: str) -> bool:
     try:
-        shift_px = float(value)
+        return bool(np.isfinite(float(text)))
     except ValueError:
-        shift_px = float("nan")
-    if name != "shift" or not np.isfinite(shift_px):
-        raise ConfigError(f"method must be 'denoise' or 'shift:PX', such as 'shift:-1.5'; got {method!r}.")
-    return shift_px
-
-
-def _count(labels: LabelSet, steps: _Steps) -> Iterator[LabelArray]:
-    last = None
-    for entry, label in zip(labels.entries, labels, strict=True):
-        if entry.path != last:
-            steps.step()
-        last = entry.path
-        yield label
+        return False
 
 
 def _find_folder(labels: Path) -> Path:

@@ -33,7 +33,10 @@ class RepairRecipe(BaseModel):
     labels : str
         The folder of noisy labels.
     method : str
-        ``"denoise"`` or ``"shift:PX"``.
+        ``"denoise"``, ``"shift:PX"``, ``"relabel"`` or ``"relabel:all"``; ``"auto"`` or ``"shift"`` if none of them
+        applies.
+    chosen_because : str
+        Why this one, if the labels chose it; else empty.
     num_classes : int
         C of the whole folder.
     transition : C rows of C numbers, or None
@@ -47,6 +50,8 @@ class RepairRecipe(BaseModel):
         What each window alone would reach, estimated without clean labels; None if the half-width was given.
     nothing_to_repair : str
         Why all labels are left as they are; empty if they are not.
+    predictions, predictions_sha256 : str or None
+        The folder of the out-of-fold predictions that labels were changed to, and the hash of its journal.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
@@ -56,12 +61,15 @@ class RepairRecipe(BaseModel):
     labels: str
     method: str
     num_classes: int
+    chosen_because: str = ""
     transition: tuple[tuple[float, ...], ...] | None = None
     transition_from: Literal["estimated", "given"] | None = None
     estimate: EstimatedTransition | None = None
     half_width_px: int | None = None
     window_dice: dict[int, float] | None = None
     nothing_to_repair: str = ""
+    predictions: str | None = None
+    predictions_sha256: str | None = None
 
 
 class FileRepair(BaseModel):
@@ -78,7 +86,8 @@ class FileRepair(BaseModel):
     gained, lost : C integers
         Pixels each class won from others, and lost to them.
     objects : dict
-        For a shift how many there were before and after, and how many vanished, merged and split; else empty.
+        For a shift how many there were before and after, and how many vanished, merged and split; for relabelling how
+        many were added and removed; else empty.
     method, why : str
     """
 

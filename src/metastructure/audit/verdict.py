@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from metastructure.audit.audit_result import Audit, Finding, Kind
+from metastructure.audit.random_findings import HIDING_SHARE
 from metastructure.audit.shift import nearest_distance_px, shift_label
 from metastructure.audit.speckle import remove_speckle
 from metastructure.contingency import contingency_table
@@ -26,14 +27,14 @@ LEAST_SIGMA = 0.03
 """Random noise whose matrix has a smallest singular value of this or more is no reason to worry: flips of 48 %, with
 0.04, and 10 % sampling, with 0.07, cost less than a point on nuclei (docs/results/nuc-recipes.md)."""
 
-HIDING_SHARE = 0.05
-"""Where more pixels are random, the other kinds are not judged: random pixels make objects and edges of their own."""
-
-BELOW_RANDOM: tuple[Kind, ...] = ("random", "outlier", "duplicate", "empty")
-"""What can be judged all the same."""
+BELOW_RANDOM: tuple[Kind, ...] = ("random", "outlier", "duplicate", "empty", "unreadable")
+"""What can be judged all the same, where more than HIDING_SHARE of the pixels are random."""
 
 HARDLY_ANY_POINTS = 1.0
 """A bias that costs less is told and not warned of: the margin within which our studies call two trainings equal."""
+
+OF_OBJECTS: tuple[Kind, ...] = ("missing", "spurious", "swapped")
+"""What networks say of the whole folder; single labels that stand out are named, and change no level."""
 
 NAMED: tuple[Kind, ...] = ("empty", "duplicate", "moved", "outlier")
 """Kinds that single images have: a clear finding names them."""
@@ -95,19 +96,21 @@ def judge(audit: Audit) -> Verdict:
     bias = clear.get("bias")
     cost = None if bias is None else _boundary_cost(audit, bias.evidence)
     costly = cost is not None and cost.points >= HARDLY_ANY_POINTS
+    by_network = () if audit.network is None else audit.network.findings
+    clear |= {one.kind: one for one in by_network if one.kind in OF_OBJECTS and one.confidence == "clear"}
     structural = [clear[kind] for kind in STRUCTURAL if kind in clear]
     ruined = "random" in clear and not audit.random.sigma_min.value >= LEAST_SIGMA
     first = _first(audit, [name for kind in NAMED if kind in clear for name in clear[kind].images])
     level = _level(audit, bool(structural) or ruined, costly)
-    untested = [f"{NAMES[one.kind]}: {one.sentence}" for one in audit.findings if one.confidence == "not tested"]
-    untested += [f"{NAMES[kind]}: too many random pixels to tell" for kind in hidden]
+    untested = [*_untested(audit), *(f"{NAMES[kind]}: too many random pixels to tell" for kind in hidden)]
+    told = {one.sentence for one in audit.findings}
     return Verdict(
         level=level,
         headline=_headline(audit, level, clear, cost if costly else None, ruined, bool(first)),
         sentences=tuple(_sentences(audit, hidden, cost)),
         cost=cost,
         first=first,
-        not_tested=(*untested, *(note for note in audit.notes if not any(note in one for one in untested))),
+        not_tested=(*untested, *(note for note in audit.notes if note not in told)),
     )
 
 
@@ -133,7 +136,8 @@ def _level(audit: Audit, is_structural: bool, is_costly: bool) -> Level:
         return "fix first"
     if is_costly:
         return "costs"
-    tested = {one.kind for one in audit.findings if one.confidence != "not tested" and not _is_guess(one)}
+    found = (*audit.findings, *(() if audit.network is None else audit.network.findings))
+    tested = {one.kind for one in found if one.confidence != "not tested" and not _is_guess(one)}
     enough = (
         {"random", "bias", "missing"} <= tested and audit.num_images > 1 and not audit.masks and not _is_noisy(audit)
     )
@@ -213,6 +217,8 @@ NAMES: dict[Kind, str] = {
     "moved": "labels moved against their images",
     "duplicate": "duplicates",
     "empty": "empty labels",
+    "unreadable": "files that cannot be read",
+    "boundary": "single labels drawn too large or too small",
 }
 """What people call the kinds of error."""
 
@@ -224,6 +230,30 @@ def _sentences(audit: Audit, hidden: tuple[Kind, ...], cost: Cost | None) -> Ite
                 yield _name(one) if one.kind in NAMED else one.sentence
                 if one.kind == "bias" and cost is not None:
                     yield f"Labels as they are and moved back by this bias differ by {cost.points:.1f} Dice points."
+    for one in () if audit.network is None else audit.network.findings:
+        if one.confidence in ("clear", "weak"):
+            yield _name(one)
+
+
+def _untested(audit: Audit) -> Iterator[str]:
+    """Give what was not tested, kinds with the same reason in one sentence."""
+    reasons: dict[str, list[Finding]] = {}
+    for one in audit.findings:
+        if one.confidence == "not tested":
+            reasons.setdefault(one.evidence.reason or one.sentence, []).append(one)
+    for reason, members in reasons.items():
+        names = _join([NAMES[one.kind] for one in members])
+        yield f"{names}: {reason if len(members) > 1 else members[0].sentence}"
+    if audit.network is not None:
+        yield "errors that all labels share, such as a bias of every boundary: the networks learnt them too"
+        objects = [one for one in audit.network.findings if one.confidence == "not tested"]
+        if objects:
+            yield f"what networks say of objects: {objects[0].evidence.reason}"
+        if audit.network.skipped:
+            yield (
+                f"by networks: {len(audit.network.skipped)} labels without a usable image, such as "
+                f"{audit.network.skipped[0]}"
+            )
 
 
 def _name(one: Finding) -> str:
@@ -235,16 +265,19 @@ def _name(one: Finding) -> str:
 
 
 def _first(audit: Audit, known: list[str]) -> tuple[str, ...]:
-    """Return images to look at: those that findings name, then those beyond chance."""
+    """Return images to look at: those that networks or findings name, then those beyond chance."""
     ranked = sorted(audit.images, key=lambda one: (-one.suspicion, one.name))
     beyond = [one.name for one in ranked if one.suspicion > 1 - CHANCE / len(ranked)]
-    return tuple(dict.fromkeys([*known, *beyond]))[:NUM_FIRST]
+    standing_out = () if audit.network is None else audit.network.standing_out
+    return tuple(dict.fromkeys([*standing_out, *known, *beyond]))[:NUM_FIRST]
 
 
 def _boundary_cost(audit: Audit, bias: Estimate) -> Cost:
     """Return what labels lose against themselves moved back by the bias, over some of them."""
-    folder = Path(audit.labels)
-    paths = find_labels(folder)
+    folder, unusable = Path(audit.labels), audit.finding("unreadable").images
+    paths = [
+        path for path in find_labels(folder) if path.relative_to(folder).with_suffix("").as_posix() not in unusable
+    ]
     labels = [read_label_file(paths[k], audit.num_classes).pixels for k in pick_evenly(len(paths), NUM_SHIFTED)]
     flat = [one for label in labels for one in (label if label.ndim == 3 else label[None])]
     flat = [remove_speckle(one, audit.num_classes)[0] for one in flat]  # random pixels are not the boundary's cost

@@ -9,28 +9,31 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from metastructure.audit.audit_outputs import AuditedFiles, number_objects, write_outputs
+from metastructure.audit.audit_outputs import WRITTEN, AuditedFiles, number_objects, write_outputs
 from metastructure.audit.audit_result import Audit, Finding, ImageAudit, ObjectAudit
 from metastructure.audit.verdict import NAMES, Verdict
 from metastructure.data.files import write_text
 from metastructure.label import IGNORE
+from metastructure.report.audit_text import describe_network, describe_ranking
 from metastructure.report.charts import to_svg
 from metastructure.report.html import render_html
 from metastructure.report.pictures import Rgb, show_label
 from metastructure.report.result_folder import PAGE_NAME, check_result_folder
-from metastructure.report.thumbnails import OBJECT_COLOUR, encode_jpeg, show_over, show_small
+from metastructure.report.thumbnails import OBJECT_COLOUR, choose_side_px, encode_jpeg, show_over, show_small
 
 MOST_CARDS = 48
 MOST_CLASSES = 16
 """Beyond this the transition matrix is left to audit.json."""
 
-SIDE_PX = 208
 BOX_COLOUR = "#56b4e9"
 
 
 def write_audit(audit: Audit, verdict: Verdict, out: Path, command: str = "") -> Path:
-    """Write tables, regions, JSON and page into a new or empty folder and return the path of the page."""
-    check_result_folder(out)
+    """Write tables, regions, JSON and page into a new or empty folder and return the path of the page.
+
+    The folder may hold the predictions of the audit's networks, and what a call that was stopped has written.
+    """
+    check_result_folder(out, () if audit.network is None else WRITTEN)
     write_outputs(audit, verdict, out)
     write_text(out / PAGE_NAME, render_audit(audit, verdict, command))
     return out / PAGE_NAME
@@ -56,6 +59,8 @@ def render_audit(audit: Audit, verdict: Verdict, command: str = "") -> str:
         verdict=verdict,
         mood=verdict.level.split()[0],
         findings=[_finding_row(one) for one in audit.findings],
+        network_findings=[] if audit.network is None else [_finding_row(one) for one in audit.network.findings],
+        ranking=describe_ranking(audit),
         transition=_transition_rows(audit),
         naming=_describe_naming(audit),
         shifts=Markup(draw_shifts(shifts)) if len(shifts) > 1 else "",
@@ -124,26 +129,28 @@ def _describe_naming(audit: Audit) -> str:
 
 
 def _make_cards(audit: Audit) -> list[dict[str, object]]:
-    ranked = sorted(audit.images, key=lambda one: (-one.suspicion, one.name))[:MOST_CARDS]
+    ranked, scores = audit.ranked()[:MOST_CARDS], audit.network_scores()
     numbered, files = number_objects(audit.objects), AuditedFiles(audit)
+    side_px = choose_side_px(2 * len(ranked))
     return [
-        _make_card(files, audit.num_classes, one, [pair for pair in numbered if pair[1].image == one.name])
+        _make_card(files, audit.num_classes, one, [pair for pair in numbered if pair[1].image == one.name], side_px)
+        | {"network": describe_network(audit, scores[one.name]) if one.name in scores else ""}
         for one in ranked
     ]
 
 
 def _make_card(
-    files: AuditedFiles, num_classes: int, one: ImageAudit, objects: list[tuple[int, ObjectAudit]]
+    files: AuditedFiles, num_classes: int, one: ImageAudit, objects: list[tuple[int, ObjectAudit]], side_px: int
 ) -> dict[str, object]:
     label, image = files.load_label(one.name), files.load_image(one.name)
     if image is None or image.shape[:2] != label.shape or num_classes > 2:
-        small = show_small(show_label(label, num_classes), SIDE_PX)
+        small = show_small(show_label(label, num_classes), side_px)
     else:
-        small = show_small(image, SIDE_PX)
+        small = show_small(image, side_px)
         small = show_over(small, ((label > 0) & (label != IGNORE)).astype(np.uint8))
     return {
         "name": one.name,
-        "image": None if image is None else encode_jpeg(show_small(image, SIDE_PX)),
+        "image": None if image is None else encode_jpeg(show_small(image, side_px)),
         "over": encode_jpeg(draw_boxes(small, label.shape, objects)),
         "suspicion": f"{one.suspicion:.2f}",
         "why": one.strongest or one.reason or "",

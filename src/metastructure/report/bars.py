@@ -18,7 +18,15 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: a score in points (0-100) with its interval, NaN where there is none."""
+    """One bar: a score with its interval.
+
+    Attributes
+    ----------
+    label, family : str
+        What was trained on, and its family, a key of FAMILIES.
+    value, low, high : float
+        In points, 0 to 100; NaN where there is none.
+    """
 
     label: str
     family: str

@@ -20,7 +20,7 @@ from metastructure.report.measure_text import (
     describe_surviving,
     similarity_table,
 )
-from metastructure.report.pictures import encode_png, show_image, show_label
+from metastructure.report.pictures import LUMA, encode_png, show_image, show_label
 from metastructure.report.result_folder import write_result
 from metastructure.report.shares import class_colour, show_share, to_hex
 
@@ -31,8 +31,8 @@ MOST_TABLE_CLASSES = 32
 SHOWN_SIDE_PX = 384
 """Larger pictures are thinned out; a page is looked at, not measured."""
 
-LUMA, MIDDLE_GREY = np.array([0.299, 0.587, 0.114]), 140
-"""Brightness of red, green and blue as the eye weighs them (ITU-R BT.601), and where ink turns from white to black."""
+MIDDLE_GREY = 140
+"""The brightness at which ink turns from white to black."""
 
 JSON_NAME = "measurement.json"
 

@@ -16,7 +16,7 @@ from metastructure.report.bars import Bar, describe_value, draw_bars
 from metastructure.report.charts import to_svg
 from metastructure.report.html import render_html
 from metastructure.report.learning import Learning, draw_learning
-from metastructure.report.pictures import encode_png, show_image, show_label, show_prediction
+from metastructure.report.pictures import encode_png, show_difference, show_image, show_label, show_prediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +130,7 @@ def _encode_example(example: Example, num_classes: int) -> dict[str, object]:
                 "name": name,
                 "noisy": encode_png(show_label(noisy, num_classes)),
                 "prediction": encode_png(show_prediction(prediction, example.truth, num_classes)),
+                "difference": encode_png(show_difference(prediction, example.truth, num_classes)),
             }
             for name, (noisy, prediction) in example.answers.items()
         ],

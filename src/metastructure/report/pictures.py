@@ -24,6 +24,9 @@ IGNORE_COLOUR = "#d0d0d0"
 HIT, MISSED, SPURIOUS = "#ffffff", "#56b4e9", "#e69f00"
 """Pixels of a binary prediction: right foreground, foreground not found, foreground that is none."""
 
+LUMA, DIMMED = np.array([0.299, 0.587, 0.114]), 0.5
+"""Brightness of red, green and blue as the eye weighs them (ITU-R BT.601), and how much of it is left behind errors."""
+
 GAMMA = 0.6
 _LOW, _HIGH = 0.5, 99.5
 """Percentiles between which an image is stretched for display."""
@@ -53,20 +56,40 @@ def show_label(label: LabelArray, num_classes: int) -> Rgb:
 
 
 def show_prediction(prediction: LabelArray, truth: LabelArray, num_classes: int) -> Rgb:
-    """Return a prediction as (H, W, 3) uint8: errors in colour for two classes, class colours for more."""
+    """Return a prediction in the colours of `show_label`, (H, W, 3) uint8, grey where the truth is IGNORE."""
     shown = show_label(prediction, num_classes)
+    shown[truth == IGNORE] = _rgb(IGNORE_COLOUR)
+    return shown
+
+
+def show_difference(prediction: LabelArray, truth: LabelArray, num_classes: int) -> Rgb:
+    """Return where a prediction is wrong, (H, W, 3) uint8.
+
+    For two classes hits, missed and spurious foreground have colours of their own; for more, wrong pixels have the
+    colour of the spurious ones and the others stay the truth in dark grey. IGNORE in the truth is light grey.
+    """
     if num_classes == 2:
-        shown[(prediction == 1) & (truth == 1)] = _rgb(HIT)
+        shown = show_label(prediction, num_classes)
         shown[(prediction == 0) & (truth == 1)] = _rgb(MISSED)
         shown[(prediction == 1) & (truth == 0)] = _rgb(SPURIOUS)
+    else:
+        grey = show_label(truth, num_classes) @ LUMA * DIMMED
+        shown = np.repeat(grey.round().astype(np.uint8)[..., None], 3, axis=2)
+        shown[prediction != truth] = _rgb(SPURIOUS)
     shown[truth == IGNORE] = _rgb(IGNORE_COLOUR)
     return shown
 
 
 def encode_png(pixels: Rgb) -> str:
-    """Return the picture as a ``data:`` URI."""
+    """Return the picture as a ``data:`` URI; few colours and grey take few bytes, and no pixel changes."""
+    red, green, blue = np.moveaxis(pixels.astype(np.int64), 2, 0)
+    codes, places = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
+    picture = Image.fromarray(pixels)
+    if len(codes) <= 256:
+        picture = Image.fromarray(places.reshape(pixels.shape[:2]).astype(np.uint8))
+        picture.putpalette(np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1).astype(np.uint8).tobytes())
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
+    picture.save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

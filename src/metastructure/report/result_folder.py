@@ -1,5 +1,6 @@
 """The folder that a result is written to: all its numbers as one JSON file, and one page."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -11,8 +12,14 @@ from metastructure.errors import DataError
 PAGE_NAME = "index.html"
 
 
-def check_result_folder(out: Path) -> None:
+def check_result_folder(out: Path, unfinished: Collection[str] = ()) -> None:
     """Raise unless `out` is new or an empty folder; for before the work begins, too.
+
+    Parameters
+    ----------
+    out : Path
+    unfinished : collection of str
+        Names of what a call that was stopped may have left in it.
 
     Raises
     ------
@@ -21,7 +28,7 @@ def check_result_folder(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: this is a file; name a folder for the result.")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(path.name not in unfinished for path in out.iterdir()):
         raise DataError(f"{out}: this folder holds files already; name a new one for the result.")
 
 

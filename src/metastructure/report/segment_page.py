@@ -18,7 +18,7 @@ from metastructure.report.segment_text import (
     describe_settings,
     describe_shares,
 )
-from metastructure.report.thumbnails import OBJECT_COLOUR, encode_jpeg, show_over, show_small
+from metastructure.report.thumbnails import OBJECT_COLOUR, choose_side_px, encode_jpeg, show_over, show_small
 from metastructure.unsupervised.folder_result import (
     Comparison,
     FolderSegmentation,
@@ -30,8 +30,6 @@ Item = TypeVar("Item")
 
 PAGE_NAME = "page.html"
 MOST_SHOWN, MOST_ODD, MOST_ROWS = 100, 24, 12
-SIDE_PX = 208
-"""Of a picture; an image's longer side."""
 
 
 def write_segment_page(found: FolderSegmentation | Comparison, command: str = "") -> Path:
@@ -60,6 +58,7 @@ def render_segment_page(found: FolderSegmentation, command: str = "") -> str:
     others = [item for item in found.items if item not in odd]
     first = _spread(found.odd, MOST_ODD)
     rest = _spread(others, MOST_SHOWN - len(first))
+    side_px = choose_side_px(2 * (len(first) + len(rest)))
     return render_html(
         "segment.html.j2",
         found=found,
@@ -67,8 +66,8 @@ def render_segment_page(found: FolderSegmentation, command: str = "") -> str:
         shares=describe_shares(found),
         num_odd=len(odd),
         num_others=len(others),
-        odd=[_encode(item, found) for item in first],
-        rest=[_encode(item, found) for item in rest],
+        odd=[_encode(item, found, side_px) for item in first],
+        rest=[_encode(item, found, side_px) for item in rest],
         settings=describe_settings(found),
         colour=OBJECT_COLOUR,
         again=None
@@ -83,6 +82,7 @@ def render_compare_page(found: Comparison, command: str = "") -> str:
     results = [one.result for one in found.methods]
     files = sorted({item.file for result in results for item in result.items})
     shown = _spread(files, MOST_ROWS)
+    side_px = choose_side_px(len(shown) * (1 + len(found.methods)))
     return render_html(
         "compare.html.j2",
         found=found,
@@ -98,7 +98,7 @@ def render_compare_page(found: Comparison, command: str = "") -> str:
             }
             for one in found.methods
         ],
-        rows=[_encode_row(file, found) for file in shown],
+        rows=[_encode_row(file, found, side_px) for file in shown],
         agreement=[[_agreement_cell(dice) for dice in row] for row in found.agreement],
         failures={file: reason for result in results for file, reason in result.failures.items()},
         colour=OBJECT_COLOUR,
@@ -110,8 +110,8 @@ def _spread(items: Sequence[Item], most: int) -> list[Item]:
     return [items[index] for index in spread_evenly(len(items), most)]
 
 
-def _encode(item: SegmentedImage, found: FolderSegmentation) -> dict[str, str]:
-    small = show_small(load_image(Path(found.images) / item.file), SIDE_PX)
+def _encode(item: SegmentedImage, found: FolderSegmentation, side_px: int) -> dict[str, str]:
+    small = show_small(load_image(Path(found.images) / item.file), side_px)
     over = show_over(small, load_label(found.labels / item.label, 2))
     return {
         "file": item.file,
@@ -123,8 +123,8 @@ def _encode(item: SegmentedImage, found: FolderSegmentation) -> dict[str, str]:
     }
 
 
-def _encode_row(file: str, found: Comparison) -> dict[str, object]:
-    small = show_small(load_image(Path(found.images) / file), SIDE_PX)
+def _encode_row(file: str, found: Comparison, side_px: int) -> dict[str, object]:
+    small = show_small(load_image(Path(found.images) / file), side_px)
     cells = []
     for one in found.methods:
         item = next((item for item in one.result.items if item.file == file), None)

@@ -15,11 +15,27 @@ from metastructure.data.files import ImageArray
 from metastructure.label import LabelArray
 from metastructure.report.pictures import Rgb, show_image
 
-OBJECT_COLOUR = "#ff7f00"
+OBJECT_COLOUR = "#d55e00"
+"""Okabe and Ito's vermilion: contrast above 3 to both black and white."""
+
 TINT, LINE = 0.3, 0.9
 """How much of an object's inside and of its outline is colour."""
 
 QUALITY = 75
+LEAST_SIDE_PX, MOST_SIDE_PX, MOST_PICTURES = 208, 416, 200
+"""So many pictures at the least side are 4 MB even where they are nothing but noise."""
+
+
+def choose_side_px(num_pictures: int) -> int:
+    """Return the longest side of the pictures of a page: the fewer they are, the larger, in as many bytes.
+
+    Examples
+    --------
+    >>> [choose_side_px(number) for number in (0, 50, 100, 200, 300)]
+    [416, 416, 294, 208, 208]
+    """
+    side = LEAST_SIDE_PX * (MOST_PICTURES / max(num_pictures, 1)) ** 0.5
+    return int(min(max(side, LEAST_SIDE_PX), MOST_SIDE_PX))
 
 
 def show_small(image: ImageArray, side_px: int) -> Rgb:

@@ -26,18 +26,23 @@ NOISES = (
 )
 
 
-def demo_study(seed: int = 0) -> StudySpec:
-    """Return the demo as a study: nine kinds of labels of generated nuclei, one small network, one seed."""
-    generate = GenerateSpec(kind="nuc", train=80, val=16, test=32, height=160, width=160, seed=seed)
+def demo_study(seed: int = 0, quick: bool = False) -> StudySpec:
+    """Return the demo as a study: nine kinds of labels of generated nuclei, one small network, one seed.
+
+    With `quick` it is a trial of the machine: too few images and epochs to show anything.
+    """
+    side, counts = (64, (8, 2, 4)) if quick else (160, (80, 16, 32))
+    train, val, test = counts
+    generate = GenerateSpec(kind="nuc", train=train, val=val, test=test, height=side, width=side, seed=seed)
     return StudySpec(
-        name="demo",
+        name="demo-quick" if quick else "demo",
         description="Networks do not learn the pixels of their labels but the structure behind them: labels with most "
         "pixels dropped or nearly half of them flipped train almost as well as clean ones, labels with moved "
         "boundaries do not, random ones teach nothing.",
-        data={"nuclei": DataSpec(generate=generate)},
+        data={"few-nuclei" if quick else "nuclei": DataSpec(generate=generate)},
         noises=NOISES,
         networks=(NetworkSpec(name="residual_unet"),),
-        training=TrainingSettings(epochs=12, batch_size=8, crop_px=128),
+        training=TrainingSettings(epochs=1 if quick else 12, batch_size=8, crop_px=64 if quick else 128),
         seeds=(seed,),
     )
 

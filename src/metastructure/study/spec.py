@@ -97,6 +97,29 @@ class DataSpec(BaseModel):
         return self
 
 
+class Resources(BaseModel):
+    """What a run gets of a cluster's node; results do not depend on it beyond rounding.
+
+    Parameters
+    ----------
+    cpus : int
+        Cores, and with them CPU threads.
+    gpus : float
+        A share of one GPU, such as 0.25 for four runs on each, or a whole number of GPUs that share each training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpus: Annotated[int, Field(ge=1)] = 1
+    gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+
+    @model_validator(mode="after")
+    def _check_share(self) -> "Resources":
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError(f"gpus is at most 1, or a whole number; got {self.gpus:g}")
+        return self
+
+
 def _canonical_noise(spec: Any) -> str:
     try:
         return str(parse_noise(spec))
@@ -203,6 +226,10 @@ class StudySpec(BaseModel):
         tested on its records, and no part of a run's identity.
     margin : float
         Scores closer than this, in points, are equal in a claim with ``~``; refused where there is none.
+    resources : Resources
+        What each run gets where many run at once; no part of a run's identity.
+    trackers : list of "tensorboard" and "mlflow"
+        Where each finished run is logged too, below ``trackers/`` in the store; no part of a run's identity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -219,6 +246,8 @@ class StudySpec(BaseModel):
     dynamics: bool = False
     claims: Annotated[tuple[ClaimText, ...], List] = ()
     margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] = DEFAULT_MARGIN
+    resources: Resources = Resources()
+    trackers: Annotated[tuple[Literal["tensorboard", "mlflow"], ...], List] = ()
 
     @model_validator(mode="after")
     def _check_repeats(self) -> "StudySpec":
@@ -257,16 +286,17 @@ class StudySpec(BaseModel):
 
     def runs(self) -> Iterator[RunSpec]:
         """Yield every run; seeds outermost, so that a first complete table comes early."""
+        recipes = {name: self.settings(name) for name in self.recipes}
         for seed in self.seeds:
             for name, data in self.data.items():
                 for network, recipe in itertools.product(self.networks, self.recipes):
                     for noise in self.noises:
-                        yield RunSpec(
+                        yield RunSpec.model_construct(  # all parts are checked; there may be thousands
                             data_name=name,
                             data=data,
                             noise=noise,
                             network=network,
-                            training=self.settings(recipe),
+                            training=recipes[recipe],
                             seed=seed,
                             draw=self.draw,
                             dynamics=self.dynamics,

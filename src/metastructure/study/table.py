@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from metastructure.metrics import accuracy, bootstrap_interval, foreground_dice, mean_iou, nanmean
-from metastructure.rng import generator
+from metastructure.metrics import accuracy, foreground_dice, mean_iou, nanmean
 from metastructure.study.record import RunRecord
+from metastructure.study.resample import bootstrap_scores
 
 REFERENCE_NOISE = "clean"
 
@@ -80,16 +80,13 @@ def _make_row(members: list[RunRecord], reference: list[RunRecord], num_resample
     spec = members[0].spec
     binary = members[0].num_classes == 2
     counts = np.stack([record.test.counts() for record in members])
-    S, N = counts.shape[:2]
-    absolute = bootstrap_interval(
-        lambda s, n: score(counts[np.ix_(s, n)]), S, N, _rng(spec.noise), num_resamples=num_resamples
-    )
+    absolute = bootstrap_scores([counts], spec.noise, num_resamples)
     return {
         "data": spec.data_name,
         "network": spec.network.title,
         "recipe": spec.recipe,
         "noise": spec.noise,
-        "seeds": S,
+        "seeds": len(members),
         "changed": 100 * float(np.mean([_or_nan(record.noise.changed_rate) for record in members])),
         "ignored": 100 * float(np.mean([record.noise.ignored_rate for record in members])),
         "metric": "dice" if binary else "miou",
@@ -115,18 +112,8 @@ def _difference(members: list[RunRecord], reference: list[RunRecord], num_resamp
     if not pairs or any(one.test.ids != other.test.ids for one, other in pairs):
         return nothing
     mine, theirs = (np.stack([pair[side].test.counts() for pair in pairs]) for side in (0, 1))
-    interval = bootstrap_interval(
-        lambda s, n: score(mine[np.ix_(s, n)]) - score(theirs[np.ix_(s, n)]),
-        mine.shape[0],
-        mine.shape[1],
-        _rng(members[0].spec.noise),
-        num_resamples=num_resamples,
-    )
+    interval = bootstrap_scores([mine, theirs], members[0].spec.noise, num_resamples)
     return dict(zip(nothing, interval, strict=True))
-
-
-def _rng(item: str) -> np.random.Generator:
-    return generator(0, item, "bootstrap")
 
 
 def _or_nan(value: float | None) -> float:
