@@ -15,7 +15,10 @@ def data(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "record"),
-    [(["corrupt", "--noise", "flip:0.1"], "manifest.json"), (["repair", "--method", "denoise", "--convention", "background"], "repair.csv")],
+    [
+        (["corrupt", "--noise", "flip:0.1"], "manifest.json"),
+        (["repair", "--method", "denoise", "--convention", "background"], "repair.csv"),
+    ],
 )
 def test_a_folder_of_made_labels_is_a_data_set(run, data, tmp_path, words, record):
     labels = data / "train" / "labels"
