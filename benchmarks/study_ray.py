@@ -22,7 +22,8 @@ import torch
 from metastructure.study import Engine, Progress, RunRecord, SerialEngine, Store, StudySpec, run_study
 from metastructure.study.ray_cluster import import_ray
 from metastructure.study.ray_engine import RayEngine
-from metastructure.study.ray_worker import Ended, News
+from metastructure.study.ray_mailbox import News
+from metastructure.study.ray_worker import Ended
 from metastructure.study.run import load_data
 from metastructure.study.spec import Resources
 from metastructure.training import Machine
@@ -171,9 +172,10 @@ def main() -> None:
         "# A study on two workers",
         "",
         f"`benchmarks/study_ray.py --rounds {options.rounds} --runs {num}`, {datetime.date.today()}, "
-        f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[1]:.1f} "
-        f"(below {WORKERS + 1} nothing else ran), Ray {ray.__version__}, torch {torch.__version__}, "
-        f"Python {platform.python_version()}.",
+        f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, Ray {ray.__version__}, "
+        f"torch {torch.__version__}, Python {platform.python_version()}.",
+        f"Load average over 5 minutes at the end: {os.getloadavg()[1]:.1f}. Above {WORKERS + 1} other work ran: then "
+        "wall times say nothing, CPU times something; measure again.",
         f"{num} runs of {costs['serial'][0].in_runs / num:.1f} s each; "
         f"{options.rounds} rounds in turn, median [range]. Records of both sides are the same.",
         "",

@@ -227,3 +227,15 @@ def test_files_are_found_as_the_audit_found_them(tmp_path: Path) -> None:
     assert [files.load_label(name).shape for name in "01"] == [(96, 96), (96, 96)]
     with pytest.raises(DataError, match="not there any more"):
         files.load_label("2")
+
+
+def test_what_random_pixels_hide_is_not_told_as_absent(audit: Audit) -> None:
+    noisy = with_findings(audit, random="clear")
+    share = Estimate(value=0.3, low=0.29, high=0.31, reason=None)
+    noisy = noisy.model_copy(update={"random_share": share})
+    told = to_text(noisy, judge(noisy)).replace("\n  ", " ")
+    absent, _, untested = told.partition("not tested:")
+    assert "too many random pixels to tell" in untested
+    assert "moved against their images" in untested
+    assert "moved against their images" not in absent
+    assert "duplicates" in absent

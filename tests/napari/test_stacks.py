@@ -79,5 +79,5 @@ def test_images_fit_labels_in_size_and_number() -> None:
     check_fit(Stack("images", [colour] * 2, False), labels)
     with pytest.raises(ValueError, match="'images' has 4 x 5 pixels in 3 slices but 'labels' has 4 x 5 pixels in 2"):
         check_fit(Stack("images", [grey] * 3, False), labels)
-    with pytest.raises(ValueError, match="'images' has 5 x 4 pixels but"):
-        check_fit(Stack("images", [grey.T], True), labels)
+    with pytest.raises(ValueError, match="'images' has 5 x 4 pixels in 2 slices but"):
+        check_fit(Stack("images", [grey.T] * 2, False), labels)

@@ -146,3 +146,19 @@ def test_longer_steps_end_no_lower_than_plain_ones(seed):
     for _ in range(1000):
         plain, likelihood = table._step(plain, counts)
     assert table._climb(start, counts, 300)[1] >= likelihood - 0.05
+
+
+def test_a_class_that_is_not_in_a_part_of_the_pixels_is_left_out():
+    patterns, without = expected(ROWS, np.array([1.0, 0.0]))
+    _, within = expected(ROWS, np.array([0.9, 0.1]))
+    table = AnswerTable(patterns, 2)
+    model = AnnotatorModel(SHARES[None], ROWS, SHARES)
+    draws = [generator(seed, "no", "test").multinomial(20000, without) for seed in range(4)]
+    for draw in draws:
+        assert table.start_from(draw, model).shares.tolist() == [1, 0]
+    enough = generator(0, "yes", "test").multinomial(20000, within)
+    np.testing.assert_allclose(table.start_from(enough, model).shares, [0.9, 0.1], atol=0.02)
+    alone = table.fit(draws[0], table.start_from(draws[0], model))
+    assert alone.shares[1] == 0
+    np.testing.assert_allclose(alone.rows[:, 0], ROWS[:, 0], atol=0.01)
+    assert np.isnan(alone.rows[:, 1]).all()

@@ -1,6 +1,7 @@
 """The Ray engine where no cluster is needed: what it refuses, and what a worker does."""
 
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -18,7 +19,8 @@ from metastructure.errors import ConfigError, MetastructureError, RunError
 from metastructure.study import RunRecord, RunSpec, Store, StudySpec, ray_cluster, ray_worker
 from metastructure.study.engines import Failure
 from metastructure.study.ray_engine import RayEngine
-from metastructure.study.ray_worker import Mailbox, News, Teller, work
+from metastructure.study.ray_mailbox import Mailbox, News
+from metastructure.study.ray_worker import Teller, work
 from metastructure.study.run import load_data
 from metastructure.study.spec import Resources
 from metastructure.training import Machine
@@ -201,9 +203,14 @@ def test_short_epochs_are_not_all_told(run: RunSpec, monkeypatch: pytest.MonkeyP
     told: list[News] = []
     teller = Teller(told.append)
     teller.run_started(run)
-    for epoch, clock["now"] in enumerate((100.4, 100.9, 101.1, 101.5, 102.2), start=1):
+    for epoch, clock["now"] in enumerate((100.8, 101.8, 102.2, 103.0, 104.4), start=1):
         teller.epoch_done(run, epoch, 0.0)
     assert [news.epochs_done for news in told] == [0, 3, 5]
+
+
+def test_the_mailbox_does_not_wait_for_torch() -> None:
+    told = "import sys, metastructure.study.ray_mailbox; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0
 
 
 def test_a_mailbox_loses_nothing_between_two_takes() -> None:

@@ -43,9 +43,7 @@ def _start(study_file: Path, root: Path, name: str, seconds_an_epoch: float) -> 
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
-def test_two_processes_share_a_study_and_a_third_takes_over_from_one_that_is_killed(
-    study_file: Path, study: StudySpec, finished: Store, tmp_path: Path
-) -> None:
+def test_two_processes_share_a_study(study_file: Path, study: StudySpec, finished: Store, tmp_path: Path) -> None:
     processes = [_start(study_file, tmp_path, name, 0.2) for name in ("one", "two")]
     while not all((tmp_path / name).exists() for name in ("one", "two")):
         assert all(process.poll() is None for process in processes)

@@ -196,7 +196,11 @@ def fit_answers(answers: Answers, voices: Voices, num_classes: int, rng: np.rand
     table = AnswerTable(join_answers(answers.patterns, voices), C)
     ones = np.ones(answers.counts.shape[0])
     whole = table.fit(ones @ answers.counts) if is_told else None
-    models = None if whole is None else _fit_zones(table, answers, ones, (whole, whole), MAX_STEPS)
+    models = None
+    if whole is not None:
+        inner = ones @ answers.inner
+        starts = (table.start_from(ones @ answers.counts - inner, whole), table.start_from(inner, whole))
+        models = _fit_zones(table, answers, ones, starts, MAX_STEPS)
 
     def statistic(times: Counts) -> FloatArray:
         counted = pairs.count(times @ answers.counts)
@@ -227,10 +231,7 @@ def _fit_zones(
     starts: tuple[AnnotatorModel, AnnotatorModel],
     max_steps: int,
 ) -> Models:
-    """Return the models of both zones, each image counted so many times.
-
-    They start from one that holds a class in both zones: alone, a zone that hardly holds it leads EM astray.
-    """
+    """Return the models of both zones, each image counted so many times."""
     inner = np.asarray(times) @ answers.inner
     near = np.asarray(times) @ answers.counts - inner
     fits = [table.fit(counts, start, max_steps) for counts, start in zip((near, inner), starts, strict=True)]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import roifile
 import tifffile
 from scipy import ndimage
 
@@ -22,6 +21,7 @@ from metastructure.audit.network_findings import is_moved
 from metastructure.audit.predictions import PREDICTIONS_NAME, OutOfFold, load_predictions
 from metastructure.audit.verdict import Judged, Verdict
 from metastructure.data.files import ImageArray, atomic_path, load_image, save_image, write_text
+from metastructure.data.formats.imagej_roi import rectangle_roi, write_rois
 from metastructure.data.label_format import find_labels, read_label_file
 from metastructure.data.label_set import index_images
 from metastructure.data.strict_json import to_json
@@ -61,8 +61,7 @@ def write_outputs(audit: Audit, verdict: Verdict, out: Path) -> None:
             regions = paint_regions(files.load_label(name), found)
             tifffile.imwrite(temporary, regions, compression="zlib", photometric="minisblack", metadata={"axes": "YX"})
         with atomic_path(target.with_name(target.name + ".zip")) as temporary:
-            temporary.unlink()  # roifile appends to a zip that exists
-            roifile.roiwrite(temporary, [_outline(number, one) for number, one in found])
+            write_rois(temporary, [rectangle_roi(one.box, f"{number:04d} {one.why}") for number, one in found])
     if audit.network is not None:
         _write_pixels(audit, load_predictions(audit.network.folder), files, out / PIXELS_NAME)
     write_text(out / IMAGES_NAME, images_table(audit))
@@ -180,12 +179,6 @@ class AuditedFiles:
         """Return the image of that name, None if there is none."""
         path = self._images.get(name)
         return None if path is None else load_image(path)
-
-
-def _outline(number: int, one: ObjectAudit) -> roifile.ImagejRoi:
-    top, left, bottom, right = one.box
-    edges = {"top": top, "left": left, "bottom": bottom, "right": right}
-    return roifile.ImagejRoi(roitype=roifile.ROI_TYPE.RECT, name=f"{number:04d} {one.why}", **edges)
 
 
 def _cell(value: object) -> str:

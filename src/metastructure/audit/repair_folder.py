@@ -7,6 +7,7 @@ so that an interrupted repair goes on where it stopped.
 """
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ from metastructure.audit.repair_result import (
 )
 from metastructure.data.files import atomic_path
 from metastructure.data.journal import has_hash, hash_file, lie_apart, read_journal, start_journal
-from metastructure.data.label_format import LabelFile, find_labels, read_label_file, write_label_file
+from metastructure.data.label_format import find_labels, read_label_file, write_label_file
 from metastructure.data.label_set import scan_labels
 from metastructure.errors import ConfigError, DataError
 from metastructure.label import IGNORE
@@ -171,7 +172,7 @@ def _repair_file(source: Path, target: Path | None, file: str, recipe: RepairRec
     num_changed, gained, lost = count_changes(before.pixels, after.pixels, recipe.num_classes)
     if target is not None:
         if num_changed:
-            write_label_file(target, LabelFile(after.pixels, before.palette, before.one_bit))
+            write_label_file(target, replace(before, pixels=after.pixels))
         else:
             with atomic_path(target) as temporary:
                 shutil.copyfile(source, temporary)

@@ -91,7 +91,7 @@ def judge(audit: Audit) -> Verdict:
     DataError
         If a label is not there any more.
     """
-    hidden = _hidden(audit)
+    hidden = hidden_kinds(audit)
     clear = {one.kind: one for one in audit.findings if one.confidence == "clear" and one.kind not in hidden}
     bias = clear.get("bias")
     cost = None if bias is None else _boundary_cost(audit, bias.evidence)
@@ -102,7 +102,9 @@ def judge(audit: Audit) -> Verdict:
     ruined = "random" in clear and not audit.random.sigma_min.value >= LEAST_SIGMA
     first = _first(audit, [name for kind in NAMED if kind in clear for name in clear[kind].images])
     level = _level(audit, bool(structural) or ruined, costly)
-    untested = [*_untested(audit), *(f"{NAMES[kind]}: too many random pixels to tell" for kind in hidden)]
+    untested = list(_untested(audit))
+    if hidden:
+        untested.append(f"{_join([NAMES[kind] for kind in hidden])}: too many random pixels to tell")
     told = {one.sentence for one in audit.findings}
     return Verdict(
         level=level,
@@ -125,7 +127,7 @@ def _is_noisy(audit: Audit) -> bool:
     return audit.finding("random").confidence == "clear" and audit.random_share.value > HIDING_SHARE
 
 
-def _hidden(audit: Audit) -> tuple[Kind, ...]:
+def hidden_kinds(audit: Audit) -> tuple[Kind, ...]:
     """Return the kinds that cannot be judged for random pixels."""
     kinds = (one.kind for one in audit.findings if one.confidence != "not tested")
     return tuple(kind for kind in kinds if kind not in BELOW_RANDOM) if _is_noisy(audit) else ()

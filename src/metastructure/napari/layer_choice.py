@@ -1,9 +1,7 @@
 """Drop-downs that list the layers of a viewer as they come and go, and other parts that the widgets share."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, final
-from weakref import ref
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSpinBox, QVBoxLayout, QWidget
 
@@ -35,17 +33,9 @@ class LayerChoice(QComboBox):
         self._viewer, self._type_names, self._none_text = viewer, type_names, none_text
         self._layers: list[Layer | None] = []
         self.setPlaceholderText(f"no {type_names[0]} layer is open")
-        weak = ref(self)
-
-        def follow(event: Any = None) -> None:
-            if (choice := weak()) is not None:
-                choice.fill()
-
         events = viewer.layers.events
-        emitters = [events.inserted, events.removed, events.reordered, events.renamed]
-        for emitter in emitters:
-            emitter.connect(follow)
-        self.destroyed.connect(partial(_disconnect, emitters, follow))
+        for emitter in (events.inserted, events.removed, events.reordered, events.renamed):
+            emitter.connect(self.fill)  # held weakly, and dropped once this widget is gone
         self.fill()
 
     def fill(self) -> None:
@@ -171,8 +161,3 @@ def lay_out(panel: QWidget, rows: Mapping[str, QWidget], *below: QWidget) -> Non
         column.addWidget(part)
     column.addStretch()
     panel.setLayout(column)
-
-
-def _disconnect(emitters: Sequence[Any], follow: Any, *_: object) -> None:
-    for emitter in emitters:
-        emitter.disconnect(follow)

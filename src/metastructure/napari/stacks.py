@@ -119,12 +119,11 @@ def image_stack(name: str, data: Any, is_rgb: bool = False) -> Stack:
 
 def check_fit(images: Stack, labels: Stack) -> None:
     """Raise ValueError unless there is an image for each label, of its rows and columns."""
-    for stack in (images, labels):
-        if stack.slices[0].shape[:2] != labels.slices[0].shape or len(stack.slices) != len(labels.slices):
-            raise ValueError(
-                f"Layer '{images.name}' has {_describe(images)} but '{labels.name}' has {_describe(labels)}; choose "
-                "two layers of one size."
-            )
+    if images.slices[0].shape[:2] != labels.slices[0].shape or len(images.slices) != len(labels.slices):
+        raise ValueError(
+            f"Layer '{images.name}' has {_describe(images)} but '{labels.name}' has {_describe(labels)}; choose two "
+            "layers of one size."
+        )
 
 
 def count_stack_classes(labels: Stack) -> int:

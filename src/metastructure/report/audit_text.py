@@ -4,7 +4,7 @@ from textwrap import fill
 
 from metastructure.audit.audit_result import Audit
 from metastructure.audit.label_scores import ImageScore, Kind
-from metastructure.audit.verdict import NAMES, Verdict
+from metastructure.audit.verdict import NAMES, Verdict, hidden_kinds
 
 WIDTH = 79
 NUM_RANKED = 5
@@ -22,7 +22,8 @@ def to_text(audit: Audit, verdict: Verdict) -> str:
     lines = [f"{audit.num_images} labels of {audit.num_classes} classes, {beside}", "", fill(verdict.headline, WIDTH)]
     if verdict.sentences:
         lines += ["", *(_item(sentence) for sentence in verdict.sentences)]
-    quiet = [NAMES[one.kind] for one in audit.findings if one.confidence == "none"]
+    hidden = hidden_kinds(audit)
+    quiet = [NAMES[one.kind] for one in audit.findings if one.confidence == "none" and one.kind not in hidden]
     if quiet:
         lines += ["", fill(f"no sign of: {', '.join(quiet)}", WIDTH)]
     if audit.network is not None:

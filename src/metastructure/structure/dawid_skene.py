@@ -34,6 +34,10 @@ LEAST_PIXELS = 1.0
 MOST_SHRUNK = 10.0
 """A leap makes no probability smaller than the plain steps did by more than this factor: 0 would be for good."""
 
+SHARE_STEPS = 50
+LEAST_GAIN = 10.0
+"""Of log likelihood: what a class must be worth to be in a part of the pixels."""
+
 BETTER = 1e-6
 """By how much the log likelihood of another start must be higher to be taken."""
 
@@ -84,8 +88,8 @@ class AnswerTable:
         counts : (P,) array
             Pixels with each pattern. Pixels with one answer say nothing of the annotators and are left out.
         like : AnnotatorModel, optional
-            Where to start. Without it from the votes, and from the votes with each annotator's counted more, of which
-            the likeliest end is kept.
+            Where to start; a class without any share there stays without. Without `like` from the votes, and from the
+            votes with each annotator's counted more, of which the likeliest end is kept.
         max_steps : int
 
         Returns
@@ -132,6 +136,38 @@ class AnswerTable:
                 best, highest = model, likelihood
         return _name_classes(self._climb(best, weights, max_steps)[0])
 
+    def start_from(self, counts: npt.ArrayLike, model: AnnotatorModel) -> AnnotatorModel:
+        """Return where to start with the counts of some of the pixels: other shares, and no class that is not there.
+
+        Parameters
+        ----------
+        counts : (P,) array
+        model : AnnotatorModel
+            Of all pixels; its matrices are kept.
+
+        Notes
+        -----
+        A class is left out if without it the likelihood falls by a factor of less than exp(`LEAST_GAIN`). Left in, it
+        would be free to explain away what annotators err alike by chance.
+        """
+        weights = np.where(self.num_answers > 1, np.asarray(counts, dtype=np.float64), 0.0)
+        best, highest = self._share_out(model, weights)
+        for klass in np.argsort(best.shares, kind="stable")[:-1]:
+            group_shares = best.group_shares.copy()
+            group_shares[:, klass] = 0.0
+            found, likelihood = self._share_out(best._replace(group_shares=normalise(group_shares)), weights)
+            if likelihood > highest - LEAST_GAIN:
+                best, highest = found, likelihood
+        return best
+
+    def _share_out(self, model: AnnotatorModel, weights: FloatArray) -> tuple[AnnotatorModel, float]:
+        """Return the model with the likeliest shares for its matrices, and the log likelihood."""
+        for _ in range(SHARE_STEPS):
+            share_of, likelihoods = self._responsibilities(model)
+            after = self._maximise(share_of, weights)
+            model = model._replace(group_shares=after.group_shares, shares=after.shares)
+        return model, float(weights @ likelihoods)
+
     def posterior(self, model: AnnotatorModel) -> FloatArray:
         """Return the probability of each class given the answers, (P, C), with the shares of all together.
 
@@ -145,8 +181,8 @@ class AnswerTable:
     def _climb(self, model: AnnotatorModel, weights: FloatArray, max_steps: int) -> tuple[AnnotatorModel, float]:
         """Return where EM ends, and the log likelihood just before: two plain steps, then one from a leap ahead.
 
-        A leap may cost likelihood; if it may not, it is refused along ridges, where it is needed most. Plain steps alone
-        decide where to stop.
+        A leap may cost likelihood; if it may not, it is refused along ridges, where it is needed most. Plain steps
+        alone decide where to stop.
         """
         for _ in range(max(1, max_steps // 3)):
             first, _ = self._step(model, weights)
@@ -182,8 +218,10 @@ class AnswerTable:
 
     def _responsibilities(self, model: AnnotatorModel) -> tuple[FloatArray, FloatArray]:
         """Return r (P, C) and the log likelihood of each pattern (P,)."""
-        shares = np.maximum(np.nan_to_num(model.group_shares), LEAST_PROBABILITY)[self._group]
-        joint = self._log_answers(model.rows) + np.log(shares)
+        shares = np.nan_to_num(model.group_shares)
+        shares[~shares.any(axis=1)] = 1.0  # nobody of this group was counted
+        with np.errstate(divide="ignore"):
+            joint = self._log_answers(model.rows) + np.log(shares)[self._group]
         highest = joint.max(axis=1, keepdims=True)
         joint = np.exp(joint - highest)
         total = joint.sum(axis=1, keepdims=True)

@@ -162,8 +162,8 @@ def _unpack(heads: list[list[Any]], ids: list[list[str]], flat: Counts) -> Itera
             yield identity, Row(entry)
             continue
         facts["ids"] = ids[facts["ids"]]
-        shape = len(facts["ids"]), facts["num_classes"], facts["num_classes"]
-        length = int(np.prod(shape))
+        N, C = len(facts["ids"]), facts["num_classes"]
+        shape, length = (N, C, C), N * C * C
         parts = [flat[at : at + length].reshape(shape) for at in range(place, place + (1 + has_half) * length, length)]
         place += len(parts) * length
         yield identity, Row(entry, facts, parts[0], parts[1] if has_half else None)

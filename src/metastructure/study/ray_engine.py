@@ -19,7 +19,8 @@ from metastructure.errors import ConfigError, RunError
 from metastructure.study.engines import LOOK_AGAIN_S, Engine, Failure, tell_unforeseen
 from metastructure.study.progress import Progress
 from metastructure.study.ray_cluster import check_offers, connect, count_slots, first_line, import_ray
-from metastructure.study.ray_worker import Ended, Mailbox, News, work
+from metastructure.study.ray_mailbox import Mailbox, News
+from metastructure.study.ray_worker import Ended, work
 from metastructure.study.record import RunRecord
 from metastructure.study.spec import Resources, RunSpec
 from metastructure.study.store import Store

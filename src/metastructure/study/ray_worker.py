@@ -16,39 +16,14 @@ from metastructure.data.folder import Dataset
 from metastructure.errors import ConfigError
 from metastructure.study.engines import Failure, try_run
 from metastructure.study.progress import Progress
+from metastructure.study.ray_mailbox import News
 from metastructure.study.record import RunRecord
 from metastructure.study.spec import RunSpec
 from metastructure.study.store import Store
 from metastructure.training import Machine
 
-TELL_INTERVAL_S = 1.0
+TELL_INTERVAL_S = 2.0
 """Epochs that follow each other faster are not all told of: a thousand workers share one mailbox."""
-
-
-@dataclass(frozen=True)
-class News:
-    """How far a run is; `epochs_done` is 0 when it begins."""
-
-    identity: str
-    epochs_done: int = 0
-    loss: float = 0.0
-
-
-@final
-class Mailbox:
-    """Keeps the news of all workers until the engine takes them."""
-
-    def __init__(self) -> None:
-        self.news: list[News] = []
-
-    def put(self, news: News) -> None:
-        """Keep it."""
-        self.news.append(news)
-
-    def take(self) -> list[News]:
-        """Return what came since the last time, in its order."""
-        taken, self.news = self.news, []
-        return taken
 
 
 @final

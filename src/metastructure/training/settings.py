@@ -23,7 +23,14 @@ Augmentation = Literal["dihedral", "mirror", "none"]
 TransitionSource = Literal["none", "known", "estimated"]
 
 
+CANONICAL = frozenset({"cross_entropy", "forward"})
+"""Losses that stand in their canonical text, so that most records and settings are read without waiting for torch."""
+
+
 def _canonical_loss(spec: Any) -> str:
+    if isinstance(spec, str) and spec in CANONICAL:
+        return spec
+
     from metastructure.training.losses import parse_loss
 
     try:
