@@ -155,7 +155,7 @@ def run_group(
 def main() -> None:
     """Write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--num", type=int, default=340, help="images of nuc/train")
+    parser.add_argument("--num", type=int, default=60, help="images of nuc/train")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/annotators.md"))
     args = parser.parse_args()
     items = find_items(DATA, "train")[: args.num]

@@ -177,6 +177,8 @@ def test_the_order_of_annotators_changes_nothing(clean):
         assert one.annotator(name).missed == other.annotator(name).missed
         assert one.annotator(name).place == other.annotator(name).place
     assert [image.name for image in one.images] == [image.name for image in other.images]
+    scores = [image.dice for image in one.images]
+    assert scores == sorted(scores) != [image.dice for image in sorted(one.images, key=lambda image: image.name)]
     for key in clean:
         given = {name: of[key] for name, of in labels.items()}
         assert np.array_equal(consensus_label(given, one)[0], consensus_label(given, other)[0])

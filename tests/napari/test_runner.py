@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from metastructure.errors import DataError
-from metastructure.napari.runner import CANCELLED, Job, Runner, attempt
+from metastructure.napari.runner import CANCELLED, Job, Runner, _Reports, attempt
 from metastructure.napari.stacks import OnItem
 
 
@@ -66,7 +66,7 @@ def test_cancel_stops_the_thread(make_runner: Callable[..., Runner], finish: Cal
 def test_a_result_that_comes_after_cancel_is_dropped() -> None:
     stop = threading.Event()
     stop.set()
-    assert attempt(lambda on_item: 7, stop, lambda done, total: None) == (None, CANCELLED)
+    assert attempt(lambda on_item: 7, stop, _Reports()) == (None, CANCELLED)
 
 
 def test_the_same_runner_works_again_after_cancel(

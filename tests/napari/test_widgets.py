@@ -159,7 +159,7 @@ def test_maps_are_new_images(kind: str, viewer: Any, discs: np.ndarray, run: Run
     added = viewer.layers[f"cells {kind} of 2"]
     assert added.data.shape == ((11, 11) if kind == SECOND_ORDER else (2, 48, 64))
     assert tuple(added.scale[-2:]) == (2, 2)
-    assert widget.window.isEnabled() is (kind == DENSITY)
+    assert widget.shape_of_window.isEnabled() is (kind == DENSITY)
     if kind == SECOND_ORDER:
         assert added.translate[-1] == 2 * (63 + 10 + 0.5) + 0  # beside the label, in world units
 

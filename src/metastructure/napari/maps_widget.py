@@ -31,24 +31,25 @@ class MapsWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self.labels = LabelChoice(napari_viewer)
-        self.kind, self.window = QComboBox(), QComboBox()
+        self.kind, self.shape_of_window = QComboBox(), QComboBox()
         self.kind.addItems([DENSITY, SECOND_ORDER, DISTANCE])
-        self.window.addItems(list(WINDOWS))
+        self.shape_of_window.addItems(list(WINDOWS))
         self.klass = number_box(1, 0, MAX_CLASSES - 1, "The class to be mapped.")
         self.reach = number_box(8, 0, LARGEST_PX, "Half-width of the window, or the largest displacement.")
         self.runner = Runner("Make map", self._prepare)
         rows: dict[str, QWidget] = {"Labels": self.labels, "Map": self.kind, "Class": self.klass}
-        lay_out(self, rows | {"Reach (px)": self.reach, "Window": self.window}, self.runner)
+        lay_out(self, rows | {"Reach (px)": self.reach, "Window": self.shape_of_window}, self.runner)
         self.kind.currentTextChanged.connect(self._on_kind)
 
     def _on_kind(self, kind: str) -> None:
-        self.window.setEnabled(kind == DENSITY)
+        self.shape_of_window.setEnabled(kind == DENSITY)
         self.reach.setEnabled(kind != DISTANCE)
 
     def _prepare(self) -> Job:
         layer, one_class = self.labels.layer(), self.labels.one_class.isChecked()
         name, data, kind = layer.name, layer.data, self.kind.currentText()
-        klass, reach_px, window = self.klass.value(), self.reach.value(), self.window.currentText()
+        klass, reach_px = self.klass.value(), self.reach.value()
+        window: Any = self.shape_of_window.currentText()
         if kind == SECOND_ORDER and reach_px < 1:
             raise ValueError("The reach must be at least 1 px: it is the largest displacement.")
         where = _beside(layer, reach_px) if kind == SECOND_ORDER else placement(layer)

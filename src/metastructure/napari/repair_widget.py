@@ -92,7 +92,9 @@ class RepairWidget(QWidget):
         if layer.multiscale:
             raise TypeError(f"Layer '{layer.name}' is a pyramid of several sizes; open its finest level alone.")
         name, data, where = layer.name, layer.data, placement(layer)
-        shift_px, convention = self.shift_px.value(), self.convention.currentText()
+        chosen = self.convention.currentText()
+        convention: Any = None if chosen == CONVENTIONS[0] else chosen
+        shift_px = self.shift_px.value()
         is_shift = self.method.currentText() == SHIFT
         if is_shift and not shift_px:
             raise ValueError("The shift is 0 px: give how far boundaries are to move, above 0 outwards.")
@@ -101,7 +103,7 @@ class RepairWidget(QWidget):
         def work(on_item: OnItem) -> tuple[Array, Array, LayerRepair]:
             before = np.array(data)
             stack = label_stack(name, before, one_class)
-            found = repair_stack(stack, method, None if convention == CONVENTIONS[0] else convention, on_item)
+            found = repair_stack(stack, method, convention, on_item)
             return before, values_after(before, found.labels, one_class), found
 
         def show(result: tuple[Array, Array, LayerRepair]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any, NamedTuple, final
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from metastructure.errors import MetastructureError
@@ -37,6 +37,13 @@ class Cancelled(Exception):
 
 
 @final
+class _Reports(QObject):
+    """Carries progress out of the thread; it outlives a widget that is closed while the thread still reports."""
+
+    progressed = Signal(int, int)
+
+
+@final
 class Runner(QWidget):
     """Two buttons, a bar and a message.
 
@@ -50,8 +57,6 @@ class Runner(QWidget):
 
     finished = Signal()
     """After work of any end, its message in place."""
-
-    _reported = Signal(int, int)
 
     def __init__(self, verb: str, prepare: Callable[[], Job]) -> None:
         super().__init__()
@@ -74,7 +79,6 @@ class Runner(QWidget):
         self._set_working(False)
         self.run_button.clicked.connect(self.start)
         self.cancel_button.clicked.connect(self.cancel)
-        self._reported.connect(self._on_reported)
 
     def start(self) -> None:
         """Begin, or say why not."""
@@ -85,15 +89,16 @@ class Runner(QWidget):
         except EXPECTED as error:
             self.complain(str(error))
             return
-        self._stop = Event()
+        self._stop, reports = Event(), _Reports()
         self.destroyed.connect(self._stop.set)
+        reports.progressed.connect(self._on_progressed)
         self.say("Working ...")
         self._set_working(True)
         create_worker(
             attempt,
             self._job.work,
             self._stop,
-            self._reported.emit,
+            reports,
             _ignore_errors=True,
             _connect={"returned": self._on_returned, "errored": self._on_errored},
         )
@@ -123,7 +128,7 @@ class Runner(QWidget):
         self.bar.setVisible(working)
         self.bar.setRange(0, 0)
 
-    def _on_reported(self, done: int, total: int) -> None:
+    def _on_progressed(self, done: int, total: int) -> None:
         self.bar.setRange(0, total)
         self.bar.setValue(done)
 
@@ -149,21 +154,21 @@ class Runner(QWidget):
         self.finished.emit()
 
 
-def attempt(work: Callable[[OnItem], Any], stop: Event, report: OnItem) -> tuple[Any, str]:
+def attempt(work: Callable[[OnItem], Any], stop: Event, reports: _Reports) -> tuple[Any, str]:
     """Return what the work gives, and an empty text; or None, and why it gives nothing.
 
     Examples
     --------
-    >>> attempt(lambda on_item: 7, Event(), print)
+    >>> attempt(lambda on_item: 7, Event(), _Reports())
     (7, '')
-    >>> attempt(lambda on_item: int("seven"), Event(), print)
+    >>> attempt(lambda on_item: int("seven"), Event(), _Reports())
     (None, "invalid literal for int() with base 10: 'seven'")
     """
 
     def on_item(done: int, total: int) -> None:
         if stop.is_set():
             raise Cancelled
-        report(done, total)
+        reports.progressed.emit(done, total)
 
     try:
         result = work(on_item)

@@ -1,6 +1,6 @@
 """The widget that segments images without any label."""
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from qtpy.QtWidgets import QComboBox, QWidget
@@ -37,7 +37,8 @@ class SegmentWidget(QWidget):
     def _prepare(self) -> Job:
         layer = image_layer(self.images)
         name, data, is_rgb, where = layer.name, layer.data, layer.rgb, placement(layer)
-        method, side, seed = self.method.currentText(), self.side.currentText(), self.seed.value()
+        method, seed = self.method.currentText(), self.seed.value()
+        side: Any = self.side.currentText()
 
         def work(on_item: OnItem) -> tuple[Array, Side]:
             return segment_stack(image_stack(name, data, is_rgb), method, side, seed, on_item)

@@ -85,7 +85,7 @@ class SerialEngine(Engine):
                     elsewhere.append(run)
             if len(elsewhere) == len(runs):
                 time.sleep(LOOK_AGAIN_S)
-            runs = []
+            runs = elsewhere
         return failures
 
 
