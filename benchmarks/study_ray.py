@@ -1,19 +1,23 @@
 """A study of short runs with the Ray engine on two workers of one core, against the serial engine on one.
 
 Run:  .venv/bin/python benchmarks/study_ray.py [--rounds 5] [--runs 24]
-Needs two idle cores and the extra `ray`. Both sides take turns, each round in a new store; Ray is started and has
+Needs two idle cores and the extra `ray`. The sides take turns, each round in a new store; Ray is started and has
 imported torch in its workers before the clock starts. The bars are 0.56 of the serial time and 0.5 s of overhead a run.
-The CPU time of this process and all that it started tells of the overhead even where other work slows the clock.
+Two bare processes that share the runs are the third side: what two cores can do at all, which is less than twice one
+where they share caches or are two threads of a core. The CPU time of this process and all that it started tells of the
+overhead even where other work slows the clock.
 """
 
 import argparse
 import datetime
+import multiprocessing
 import os
 import pickle
 import platform
 import statistics
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +71,22 @@ def measure(study: StudySpec, engine: Engine, root: Path) -> tuple[Cost, list[Ru
     records = run_study(study, store, engine)
     cost = Cost(time.perf_counter() - wall, cpu_seconds() - cpu, sum(record.seconds for record in records))
     return cost, records
+
+
+def measure_pair(study: StudySpec, pool: ProcessPoolExecutor, root: Path) -> Cost:
+    """Return what the study costs when two processes do every other run each."""
+    halves = [study.model_copy(update={"seeds": study.seeds[start::WORKERS]}) for start in range(WORKERS)]
+    roots = [root / str(start) for start in range(WORKERS)]
+    for half, place in zip(halves, roots, strict=True):
+        load_data("blobs", half.data["blobs"], place / "data")
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    in_runs = sum(pool.map(_do_half, halves, roots))
+    return Cost(time.perf_counter() - wall, cpu_seconds() - cpu, in_runs)
+
+
+def _do_half(study: StudySpec, root: Path) -> float:
+    torch.set_num_threads(1)
+    return sum(record.seconds for record in run_study(study, Store(root), SerialEngine(MACHINE)))
 
 
 def measure_empty(study: StudySpec, engine: Engine, root: Path) -> Cost:
@@ -130,16 +150,23 @@ def main() -> None:
     ray = import_ray()
     ray.init(address="local", num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level="error")
     engines = {"serial": SerialEngine(MACHINE), "ray": RayEngine(Resources())}
-    costs: dict[str, list[Cost]] = {name: [] for name in engines}
-    with tempfile.TemporaryDirectory() as folder:
+    costs: dict[str, list[Cost]] = {name: [] for name in ("serial", "pair", "ray")}
+    kept: dict[str, list[RunRecord]] = {}
+    spawn = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(WORKERS, mp_context=spawn) as pool:
         warm = make_study(2 * WORKERS)
         measure(warm, engines["ray"], Path(folder) / "warm ray")
         start_up = time.perf_counter() - started
         measure(warm, engines["serial"], Path(folder) / "warm serial")
-        kept: dict[str, list[RunRecord]] = {}
+        measure_pair(warm, pool, Path(folder) / "warm pair")
         for round_ in range(options.rounds):
-            for name in list(engines)[:: 1 if round_ % 2 else -1]:
-                cost, kept[name] = measure(study, engines[name], Path(folder) / f"{name} {round_}")
+            turn = round_ % len(costs)
+            for name in [*costs][turn:] + [*costs][:turn]:  # nobody always comes first
+                root = Path(folder) / f"{name} {round_}"
+                if name == "pair":
+                    cost = measure_pair(study, pool, root)
+                else:
+                    cost, kept[name] = measure(study, engines[name], root)
                 costs[name].append(cost)
         assert [record.test for record in kept["ray"]] == [record.test for record in kept["serial"]]
         empty = measure_empty(study, engines["ray"], Path(folder) / "ray 0")
@@ -149,13 +176,19 @@ def main() -> None:
     def tell(values: list[float], digits: int = 2) -> str:
         return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}, {max(values):.{digits}f}]"
 
-    pairs = list(zip(costs["ray"], costs["serial"], strict=True))
+    def ratio(one: str, other: str, what: str) -> str:
+        both = zip(costs[one], costs[other], strict=True)
+        return tell([getattr(first, what) / getattr(second, what) for first, second in both])
+
     num = options.runs
     rows = [
         ("serial, wall", f"{tell([cost.wall_s for cost in costs['serial']])} s", ""),
         ("Ray, wall", f"{tell([cost.wall_s for cost in costs['ray']])} s", ""),
-        ("**Ray / serial, wall**", tell([one.wall_s / other.wall_s for one, other in pairs]), "≤ 0.56"),
-        ("Ray / serial, CPU time", tell([one.cpu_s / other.cpu_s for one, other in pairs]), ""),
+        ("**Ray / serial, wall**", ratio("ray", "serial", "wall_s"), "≤ 0.56"),
+        ("two bare processes / serial, wall", ratio("pair", "serial", "wall_s"), ""),
+        ("Ray / two bare processes, wall", ratio("ray", "pair", "wall_s"), ""),
+        ("Ray / serial, CPU time", ratio("ray", "serial", "cpu_s"), ""),
+        ("Ray / two bare processes, CPU time", ratio("ray", "pair", "cpu_s"), ""),
         (
             f"Ray, time of a worker a run that is not in the run ({WORKERS} · wall / runs − seconds of a record)",
             f"{tell([(WORKERS * cost.wall_s - cost.in_runs) / num for cost in costs['ray']])} s",

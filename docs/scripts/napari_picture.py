@@ -48,11 +48,11 @@ def make_opengl_current() -> Callable[[], object]:
 def main() -> None:
     """Open the sample, audit it, choose an object and save what the window shows."""
     make_current = make_opengl_current()
+    import napari
     from qtpy.QtCore import QEventLoop, QTimer
     from qtpy.QtGui import QImage, QPainter
     from qtpy.QtWidgets import QApplication
 
-    import napari
     from metastructure.napari.audit_widget import AuditWidget
     from metastructure.napari.samples import make_nuc
 

@@ -41,11 +41,10 @@ TROUBLE = find_trouble()
 if not TROUBLE:
     with warnings.catch_warnings():  # npe2 and napari use what pydantic has deprecated
         warnings.simplefilter("ignore")
+        import napari
         import napari.layers
         from qtpy.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer
         from qtpy.QtWidgets import QApplication
-
-        import napari
 
 
 class _Untested(pytest.File):

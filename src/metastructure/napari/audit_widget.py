@@ -12,9 +12,8 @@ from metastructure.napari.runner import Job, Runner
 from metastructure.napari.stacks import Array, OnItem, image_stack, label_stack
 
 if TYPE_CHECKING:
-    from napari.layers import Labels, Shapes
-
     from napari import Viewer
+    from napari.layers import Labels, Shapes
 
 COLUMNS = ("Slice", "Why", "Class", "Score", "Area (px)", "Row", "Column")
 MOST_SHOWN = 500

@@ -8,9 +8,8 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSpinBox, QVBoxLay
 from metastructure.napari.stacks import ONE_CLASS, label_stack
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Labels, Layer
-
     from napari import Viewer
+    from napari.layers import Image, Labels, Layer
 
 LARGEST_SEED = 2**31 - 1
 

@@ -13,9 +13,8 @@ from metastructure.napari.stacks import Array, OnItem, label_stack
 from metastructure.structure.windows import WINDOWS
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
-
     from napari import Viewer
+    from napari.layers import Labels
 
 DENSITY, SECOND_ORDER, DISTANCE = "density", "second order", "signed distance"
 LARGEST_PX = 9999

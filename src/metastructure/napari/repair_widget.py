@@ -11,9 +11,8 @@ from metastructure.napari.runner import Job, Runner
 from metastructure.napari.stacks import Array, OnItem, label_stack
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
-
     from napari import Viewer
+    from napari.layers import Labels
 
 DENOISE, SHIFT = "denoise (random pixels)", "shift boundaries"
 CONVENTIONS = ("undecided", "background", "diagonal")
