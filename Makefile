@@ -14,6 +14,7 @@ test: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest tests/napari src/metastructure/napari
 	$(BIN)/python .ci/wheel_check.py
 
 docs: $(STAMP)
