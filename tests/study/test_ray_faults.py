@@ -312,7 +312,8 @@ def test_a_full_disk_stops_the_study_and_it_goes_on_when_there_is_room(
     if mounted.returncode:
         pytest.skip(f"no file system may be mounted here: {mounted.stderr.decode().strip()}")
     try:
-        store, filler = Store(disk / "store"), disk / "filler"
+        # a lease cannot be given back on a full disk, it must expire
+        store, filler = Store(disk / "store", expiry_s=10.0), disk / "filler"
 
         def fill() -> None:
             with suppress(OSError):  # a worker may take some of it

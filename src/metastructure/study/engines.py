@@ -108,7 +108,7 @@ def choose_machine(
                 "choose --device cpu, or leave gpus out."
             )
         device = "cuda"
-    return Machine(device=device, threads=threads)
+    return Machine(device=device, threads=threads, devices=max(1, int(resources.gpus)) if device == "cuda" else 1)
 
 
 @dataclass(frozen=True)
