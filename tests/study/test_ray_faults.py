@@ -1,6 +1,7 @@
 """A study on a real cluster of two node processes: whatever dies, nothing finished is lost or done twice."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -219,12 +220,12 @@ def test_failed_runs_are_told_with_their_traceback_and_the_others_go_on(
     with pytest.raises(RunError, match=r"^2 of 4 runs failed; the first: blobs"):
         run_study(_probed(), store, engine, listener)
     assert sorted(listener.done) == [0, 3]
-    assert listener.lost == [2]
+    assert listener.lost.count(2) == 1
     raised, died = listener.failed[1], listener.failed[2]
     assert str(raised).endswith("seed 1: ValueError: the probe was told to fail")
     assert "in _tell\n" in raised.__notes__[0]
     assert raised.__notes__[0].endswith("says more in a second line")
-    assert "its worker died 2 times, at last by WorkerCrashedError" in str(died)
+    assert re.search(r"seed 2: its worker died 2 times, at last by \w+Error: ", str(died))
     status = get_status(_probed(), store)
     assert [run.seed for run in status.failed] == [1, 2]
     assert all(store.failure(run) for run in status.failed)
