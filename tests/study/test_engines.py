@@ -1,11 +1,13 @@
 """What all engines share: a run that fails stops no other, a full disk does, and other processes are waited for."""
 
 import errno
+import resource
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from metastructure.errors import ConfigError, RunError
 from metastructure.study import Progress, RunRecord, RunSpec, SerialEngine, Store, StudySpec, get_status, run_study
@@ -16,6 +18,7 @@ from metastructure.study.spec import Resources
 from metastructure.study.store_files import StoreError
 from metastructure.training import Machine
 from metastructure.training import loop as loop_module
+from metastructure.training.checkpoint import save_checkpoint
 
 MACHINE = Machine(device="cpu", threads=1)
 
@@ -97,6 +100,17 @@ def test_a_disk_that_is_full_at_a_checkpoint_is_told_as_such(
     store = Store(tmp_path)
     with pytest.raises(StoreError, match=rf"^{tmp_path}: cannot be written \(No space left on device\)"):
         run_study(one_label, store, SerialEngine(MACHINE))
+
+
+def test_a_checkpoint_that_cannot_be_written_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # as good as a full disk, and needs no rights
+    try:
+        with pytest.raises(OSError, match="File too large"):  # which torch's own writer hides in a RuntimeError
+            save_checkpoint(tmp_path / "checkpoint.pt", {"weights": torch.zeros(1000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_of_another_process_is_waited_for_and_not_done_twice(

@@ -87,7 +87,7 @@ def helpers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     here = str(Path(__file__).parent)
     patch = pytest.MonkeyPatch()
     patch.syspath_prepend(here)
-    patch.setenv("PYTHONPATH", here)
+    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")])))
     patch.setenv("RAY_PROBE", str(tmp_path_factory.mktemp("probe")))
     patch.setattr(loop, "CHECKPOINT_INTERVAL_S", loop.CHECKPOINT_INTERVAL_S)  # the probe changes it
     import ray_local
