@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metastructure.cli.options import JsonOption, complete_noise
+from metastructure.cli.options import JsonOption, check_there, complete_noise
 from metastructure.cli.progress import show_progress
 
 
@@ -43,6 +43,7 @@ def corrupt(
         raise typer.BadParameter(
             f"{missing} is missing; for example: metastructure corrupt labels noisy --noise flip:0.45"
         )
+    check_there("folder of labels", labels)
     _write(labels, out, noise, seed, classes, jobs, as_json)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from metastructure.cli.options import JsonOption, Kind
+from metastructure.cli.options import A_DATA_SET, JsonOption, Kind, check_there
 from metastructure.cli.progress import show_progress
 
 app = typer.Typer(help="Generate data sets, and check folders.", no_args_is_help=True, rich_markup_mode=None)
@@ -57,6 +57,7 @@ def check(
 
     Exit code 1 if anything is wrong: a study needs train, val and test, training alone needs train.
     """
+    check_there(A_DATA_SET, folder)
     from metastructure.data.summary import summarise_folder
 
     with show_progress("reading") as on_item:

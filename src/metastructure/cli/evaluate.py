@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
+from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption, check_there
 from metastructure.cli.progress import show_progress
 from metastructure.errors import DataError
 
@@ -54,6 +54,9 @@ def evaluate(
     """
     if out is not None and out.exists():
         raise DataError(f"{out}: this file exists and is not overwritten; name another one, or delete it.")
+    check_there("model file; make one with 'metastructure train'", model)
+    check_there("folder", predictions)
+    check_there("folder of labels", labels)
     names: Sequence[str] = ()
     unseen: Sequence[int] = ()
     if model is not None:

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from metastructure.cli.measure_theory import theory
-from metastructure.cli.options import JsonOption
+from metastructure.cli.options import JsonOption, check_there
 from metastructure.cli.progress import show_progress
 
 SUB_COMMANDS: dict[str, Any] = {"theory": theory}
@@ -57,6 +57,8 @@ def measure(
 
     Example: metastructure measure noisy --against clean -o measured
     """
+    check_there("folder of labels", labels, against)
+    check_there("folder of images", images)
     from metastructure.data.measure import measure_labels
     from metastructure.report.result_folder import check_result_folder
 

@@ -46,6 +46,21 @@ def complete_network(incomplete: str) -> list[str]:
     return _complete(incomplete, NETWORKS)
 
 
+def check_there(what: str, *paths: Path | None) -> None:
+    """Say at once that a path is wrong, not after waiting for what would read it.
+
+    Raises
+    ------
+    DataError
+        "PATH: no such WHAT." for the first path where nothing is.
+    """
+    from metastructure.errors import DataError
+
+    for path in paths:
+        if path is not None and not path.exists():
+            raise DataError(f"{path}: no such {what}.")
+
+
 def _complete(incomplete: str, names: Iterable[str], separator: str | None = None) -> list[str]:
     before, joint, last = incomplete.rpartition(separator) if separator else ("", "", incomplete)
     stem = last.lstrip()
@@ -58,6 +73,8 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads; by 
 DevicesOption = Annotated[int, typer.Option(min=1, help="GPUs of this machine that share each training.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
+A_DATA_SET = "folder; a data set holds train, val and test"
+"""What `check_there` says of a missing data set."""
 StoreOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where the records are kept; by default runs/NAME here.")
 ]

@@ -10,7 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption, complete_network
+from metastructure.cli.options import (
+    A_DATA_SET,
+    Device,
+    DeviceOption,
+    JsonOption,
+    ThreadsOption,
+    check_there,
+    complete_network,
+)
 from metastructure.cli.warn import stderr_console
 from metastructure.errors import ConfigError
 
@@ -54,6 +62,7 @@ def plan(
 
     Example: metastructure plan pilot out --images 0.1,0.3,1 --sloppy boxes
     """
+    check_there(A_DATA_SET, data)
     from metastructure.cli.train import parse_network, parse_settings
     from metastructure.data.folder import find_items
 

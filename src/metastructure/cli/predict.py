@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
+from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption, check_there
 from metastructure.cli.progress import show_progress
 
 
@@ -32,6 +32,8 @@ def predict(
 
     Example: metastructure predict model.pt images labels --probabilities
     """
+    check_there("model file; make one with 'metastructure train'", model)
+    check_there("image or folder of images", images)
     from metastructure.errors import ConfigError
     from metastructure.training.paths import check_prediction_paths
     from metastructure.training.tiling import check_tile

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption
+from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption, check_there
 from metastructure.cli.progress import show_progress
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def repair(
     """
     if out is None and not dry_run:
         raise typer.BadParameter("OUT is missing; for example: metastructure repair noisy mended, or add --dry-run")
+    check_there("folder of labels", labels)
+    check_there("folder of images", images)
     relabels = method in ("relabel", "relabel:all")
     if relabels and predictions is None:
         raise typer.BadParameter(

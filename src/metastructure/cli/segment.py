@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption, complete_method
+from metastructure.cli.options import Device, DeviceOption, JsonOption, ThreadsOption, check_there, complete_method
 from metastructure.cli.warn import stderr_console
 from metastructure.errors import RunError
 
@@ -63,6 +63,7 @@ def segment(
     """
     if fitted is not None and (method or side is not SideChoice.auto or seed):
         raise typer.BadParameter("--fitted brings its own method, side and seed; leave --method, --side, --seed out")
+    check_there("image or folder of images", images)
     from metastructure.training.paths import find_images
 
     if not images.is_file():

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metastructure.cli.options import Device, DeviceOption, JsonOption, StoreOption, StudyArgument, ThreadsOption
+from metastructure.cli.options import (
+    Device,
+    DeviceOption,
+    JsonOption,
+    StoreOption,
+    StudyArgument,
+    ThreadsOption,
+    check_there,
+)
 
 if TYPE_CHECKING:
     from metastructure.study import Engine, Store, StudySpec
@@ -210,6 +218,7 @@ def _start_engine(
 
 
 def _open(study: Path, store: Path | None) -> "tuple[StudySpec, Store]":
+    check_there("study file", study)
     from metastructure.study import Store, load_study
 
     spec = load_study(study)

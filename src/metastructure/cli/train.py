@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from metastructure.cli.options import (
+    A_DATA_SET,
     Device,
     DeviceOption,
     DevicesOption,
     JsonOption,
     ThreadsOption,
+    check_there,
     complete_network,
     complete_noise,
 )
@@ -60,6 +62,7 @@ def train(
 
     Example: metastructure train my-data -o model.pt --epochs 40
     """
+    check_there(A_DATA_SET, data)
     from metastructure.training.paths import check_training_paths, checkpoint_path
 
     check_training_paths(data, out)
