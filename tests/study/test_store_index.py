@@ -1,6 +1,6 @@
 """The index: the same table as the records themselves, never out of date, never needed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -9,11 +9,13 @@ import pytest
 from metastructure.errors import RunError
 from metastructure.study import (
     RunRecord,
+    RunSpec,
     Store,
     StudySpec,
     check_claims,
     get_status,
     make_table,
+    run_study,
 )
 from metastructure.study import index as index_module
 from metastructure.study.index import FILE
@@ -61,6 +63,24 @@ def test_it_saves_reading_the_records(
     monkeypatch.setattr(index_module, "parse_record", lambda *_: pytest.fail("a record was read again"))
     pd.testing.assert_frame_equal(make_table(Store(tmp_path).load_results(study)), expected)
     assert len(get_status(study, Store(tmp_path)).done) == 4
+
+
+class _SavingEngine:
+    """An engine whose runs take no time."""
+
+    def __init__(self, make_record: MakeRecord) -> None:
+        self.make_record = make_record
+
+    def execute(self, runs: Iterable[RunSpec], _data: object, store: Store, _progress: object) -> list[str]:
+        for run in runs:
+            store.save(self.make_record(run), {})
+        return []
+
+
+def test_a_study_that_ends_leaves_it_behind(study: StudySpec, make_record: MakeRecord, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run_study(study, store, _SavingEngine(make_record))
+    assert store.files.exists(FILE)
 
 
 def test_it_is_never_the_truth(study: StudySpec, make_record: MakeRecord, tmp_path: Path) -> None:

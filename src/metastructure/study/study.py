@@ -41,6 +41,7 @@ def run_study(study: StudySpec, store: Store, engine: Engine, progress: Progress
     if study.trackers:
         listener = Tracking(study, logs, listener)
     failures = engine.execute(todo, datasets, store, listener) if todo else []
+    store.index()  # written here, the first look at thousands of records need not wait for it
     if failures:
         raise RunError(f"{len(failures)} of {count(len(todo), 'run')} failed; the first: {failures[0]}")
     records = store.load_done(study)
