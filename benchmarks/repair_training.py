@@ -2,8 +2,8 @@
 
     python benchmarks/repair_training.py --seeds 0 1 2 --threads 1
 
-Two kinds of bad labels: flips of 0.3, which ``repair --method denoise`` mends, and the damaged tenth of
-``audit_cleanlab.py`` (dilated or eroded by 3 px, one object dropped, shifted by 5 px, in turn), which
+Two kinds of bad labels: flips of 0.3, which ``repair --method denoise`` mends, or ``--method relabel:all``, and the
+damaged tenth of ``audit_cleanlab.py`` (dilated or eroded by 3 px, one object dropped, shifted by 5 px, in turn), which
 ``repair --method relabel`` mends. Each is learnt raw and repaired by the recipes `plain` and `robust` of
 ``studies/nuc-recipes.yaml``. Labels and a record of each training lie under ``runs/repair-training``, from which a
 stopped call goes on; out-of-fold predictions are those of ``audit_cleanlab.py`` under ``runs/audit-cleanlab``, and are
@@ -40,10 +40,9 @@ from metastructure.training.data_folder import evaluate_split
 from metastructure.training.segmenter import Segmenter
 from metastructure.training.settings import TrainingSettings
 
-CASES = {"flip:0.3": "denoise", "damaged tenth": "relabel"}
-"""Bad labels, and the method that mends them."""
+CASES = (("flip:0.3", "denoise"), ("flip:0.3", "relabel:all"), ("damaged tenth", "relabel"))
+"""Bad labels, and a method that mends them."""
 
-ARMS = ("raw", "repaired")
 MARGIN_POINTS = 1.0
 """As in the studies: within it two trainings count as equal."""
 
@@ -67,20 +66,22 @@ def write_raw(case: str, clean: Path, out: Path, seed: int) -> None:
     write_text(out / "done", "")
 
 
-def mend(case: str, options: argparse.Namespace, data: Path, out: Path, seed: int) -> Path:
+def arm_of(method: str) -> str:
+    """Return the name of what a method repaired, as a folder and in the names of records."""
+    return "relabelled" if method == "relabel:all" else "repaired"
+
+
+def mend(case: str, method: str, options: argparse.Namespace, data: Path, out: Path, seed: int) -> Path:
     """Return the folder of repaired labels, made by what a user has: images, and bad labels."""
-    predictions = None
-    if CASES[case] == "relabel":
-        predictions = predict(options, data, out, seed)
-    repair_folder(
-        out / "labels", out / "repaired", method=CASES[case], predictions=predictions, num_classes=2, seed=seed
-    )
-    return out / "repaired"
+    predictions = predict(case, options, data, out, seed) if method.startswith("relabel") else None
+    repaired = out / arm_of(method)
+    repair_folder(out / "labels", repaired, method=method, predictions=predictions, num_classes=2, seed=seed)
+    return repaired
 
 
-def predict(options: argparse.Namespace, data: Path, out: Path, seed: int) -> Path:
-    """Return the folder of the out-of-fold predictions of damaged labels, those of `audit_cleanlab` but for a look."""
-    if options.limit is None and options.epochs is None:
+def predict(case: str, options: argparse.Namespace, data: Path, out: Path, seed: int) -> Path:
+    """Return the folder of out-of-fold predictions; those of damaged labels are `audit_cleanlab`'s but for a look."""
+    if case == "damaged tenth" and options.limit is None and options.epochs is None:
         root = options.cleanlab_runs / f"seed-{seed}"
         found, _ = audit_cleanlab.predict(data, root, seed, options.threads)
         return found.folder
@@ -204,8 +205,8 @@ def write_results(path: Path, rows: list[str], labels: list[str], options: argpa
         "Mean Dice against the labels as they came, and how many labels a repair changed. Of the damaged tenth "
         "the others have errors of their own that a repair may mend, which counts against it here.",
         "",
-        "| labels | seed | raw | repaired | changed |",
-        "|---|---|---|---|---|",
+        "| labels | repaired by | seed | raw | repaired | changed |",
+        "|---|---|---|---|---|---|",
         *labels,
     ]
     write_text(path, "\n".join(lines) + "\n")
@@ -230,29 +231,29 @@ def main() -> None:
     if options.limit is not None:
         data = limit_data(data, runs / "data", options.limit)
     clean, recipes = data / "train" / "labels", read_recipes(options)
-    dice: dict[tuple[str, str, str], list[list[float]]] = {}
+    dice: dict[tuple[str, str, str, str], list[list[float]]] = {}
     labels: list[str] = []
     for seed in options.seeds:
-        for case in CASES:
+        for case, method in CASES:
             root = runs / f"seed-{seed}" / folder_of(case)
             write_raw(case, clean, root, seed)
-            folders = {"raw": root / "labels", "repaired": mend(case, options, data, root, seed)}
-            before, after = (label_dice(clean, folders[arm]) for arm in ARMS)
-            repair = json.loads((folders["repaired"] / "repair.json").read_text(encoding="utf-8"))
+            folders = {"raw": root / "labels", arm_of(method): mend(case, method, options, data, root, seed)}
+            before, after = (label_dice(clean, folder) for folder in folders.values())
+            repair = json.loads((folders[arm_of(method)] / "repair.json").read_text(encoding="utf-8"))
             changed = sum(one["num_changed"] > 0 for one in repair["files"])
             means = " | ".join(f"{nanmean(np.array(one)):.4f}" for one in (before, after))
-            labels.append(f"| {case} | {seed} | {means} | {changed} of {len(before)} |")
+            labels.append(f"| {case} | {method} | {seed} | {means} | {changed} of {len(before)} |")
             for recipe, settings in recipes.items():
-                for arm in ARMS:
+                for arm, folder in folders.items():
                     record = root / "records" / f"{recipe}-{arm}.json"
-                    made = train_and_test(settings, data, folders[arm], record, seed, options)
-                    dice.setdefault((case, recipe, arm), []).append(made["dice"])
-                    told = f"seed {seed}, {case}, {recipe}, {arm}: {100 * np.nanmean(made['dice']):.2f}"
+                    made = train_and_test(settings, data, folder, record, seed, options)
+                    dice.setdefault((case, method, recipe, arm), []).append(made["dice"])
+                    told = f"seed {seed}, {case}, {method}, {recipe}, {arm}: {100 * np.nanmean(made['dice']):.2f}"
                     print(f"{told} ({made['seconds']:.0f} s)", file=sys.stderr, flush=True)
         rows = []
-        for case, method in CASES.items():
+        for case, method in CASES:
             for recipe in recipes:
-                raw, repaired = (dice[case, recipe, arm] for arm in ARMS)
+                raw, repaired = (dice[case, method, recipe, arm] for arm in ("raw", arm_of(method)))
                 mean, low, high = compare(raw, repaired)
                 shown = f"{100 * np.nanmean(raw):.2f} | {100 * np.nanmean(repaired):.2f}"
                 held = "yes" if low > -MARGIN_POINTS else "NOT SHOWN"

@@ -12,9 +12,9 @@ import pandas as pd
 import scipy
 
 from metastructure._version import __version__
+from metastructure.counts import count
 from metastructure.structure import Estimate
 from metastructure.study import RunRecord, StudySpec
-from metastructure.study.counts import count
 from metastructure.study.rank_agreement import PredictorComparison, decided_pairs, rank_gaps, spearman
 from metastructure.study.table import METRIC_NAMES
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image, ImageChops
 
+from metastructure.counts import count
 from metastructure.report.pictures import show_image, show_label, show_prediction
 from metastructure.study import RunRecord, Store, StudySpec, load_study, make_table, to_markdown
 from metastructure.study.claims_text import claims_to_markdown
-from metastructure.study.counts import count
 from metastructure.study.demo import demo_study
 from metastructure.study.hypotheses import check_claims
 from metastructure.study.page import write_study_page

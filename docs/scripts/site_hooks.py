@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks" / "results"
 PACKAGES = (
     "metastructure", "metastructure.noise", "metastructure.structure", "metastructure.metrics", "metastructure.data",
-    "metastructure.networks", "metastructure.training", "metastructure.training.losses", "metastructure.unsupervised",
-    "metastructure.audit", "metastructure.study",
+    "metastructure.data.synthetic", "metastructure.networks", "metastructure.training", "metastructure.training.losses",
+    "metastructure.unsupervised", "metastructure.audit", "metastructure.study", "metastructure.report",
 )  # fmt: skip
 WIDTH = 80
 

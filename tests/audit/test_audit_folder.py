@@ -156,7 +156,7 @@ class TestKinds:
         pairs += [pairs[0], (pairs[1][0], np.roll(pairs[1][1], 9, axis=1)), (pairs[2][0], np.zeros_like(pairs[2][1]))]
         audit = audit_folder(*write(tmp_path, pairs))
         assert audit.finding("duplicate").sentence == (
-            "3 images occur more than once, 2 of them with labels that differ; 1 labels occur more than once."
+            "3 images occur more than once, 2 of them with labels that differ; 1 label occurs more than once."
         )
         assert set(audit.finding("duplicate").images) == {"00", "01", "02", "05", "06", "07"}
         assert set(audit.finding("duplicate").images[:4]) == {"01", "02", "06", "07"}  # whose labels differ

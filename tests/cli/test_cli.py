@@ -109,6 +109,10 @@ def test_a_study_from_run_to_report(
     code, out, _ = run("study", "report", study_file, "--out", "page.html")
     assert code == 0
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    code, out, _ = run("study", "report", study_file, "--out", "page.html", "--json")
+    assert json.loads(out) == {"page": "page.html"}
+    code, out, _ = run("study", "export", study_file, "--out", "runs.csv", "--json")
+    assert json.loads(out) == {"format": "csv", "out": "runs.csv"}
 
 
 def test_ctrl_c_is_told_in_one_line(

@@ -150,7 +150,7 @@ def test_a_table_of_many_classes_fits_80_columns(run: Run, tmp_path: Path) -> No
         (("train", "DATA", "-o", "m.pt", "--noise", "fog:1"), "unknown noise"),
         (("train", "DATA", "-o", "."), "this is a folder; name the model file"),
         (("predict", "no.pt", "images", "out"), "no.pt: no such model file"),
-        (("predict", "no.pt", "images", "out", "--tile", "100"), "multiple of 32, at least 64; got 100"),
+        (("predict", "DATA", "DATA", "out", "--tile", "100"), "multiple of 32, at least 64; got 100"),
         (("evaluate", "predicted"), "LABELS is missing"),
         (("evaluate", "predicted", "labels", "--model", "m.pt"), "--model takes one split"),
         (("evaluate", "predicted", "labels"), "labels: no such folder"),

@@ -11,6 +11,7 @@ from metastructure.data.synthetic import generate
 from metastructure.label import LabelArray
 from metastructure.noise import corrupt, parse_noise
 from metastructure.rng import generator
+from metastructure.structure import latent_transition
 from metastructure.structure.block_moments import block_moments, mean_distance_px
 from metastructure.structure.latent_classes import diagonalise, find_latent_classes
 from metastructure.structure.latent_transition import EstimatedTransition, estimate_transition
@@ -289,3 +290,16 @@ def test_nuclei_with_flips_of_04(real_data: Path) -> None:
     labels = [load_label(path) for path in sorted((real_data / "nuc" / "train" / "labels").iterdir())[:60]]
     got = _find(_noisy("flip:0.4", labels))
     np.testing.assert_allclose(got.matrix().rows, [[0.6, 0.4], [0.4, 0.6]], atol=0.03)
+
+
+def test_many_images_share_a_bounded_number_of_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [(generator(index).random((40, 40)) < 0.2).astype(np.uint8) for index in range(70)]
+    apart, image_of, _ = latent_transition._collect(labels, 2)
+    monkeypatch.setattr(latent_transition, "MOST_MOMENTS", 1)
+    joined, group_of, _ = latent_transition._collect(labels, 2)
+    assert group_of[-1] + 1 == latent_transition.LEAST_GROUPS == 50
+    for before, after in zip(apart, joined, strict=True):
+        of_image = np.stack([before[image_of == index].sum(axis=0) for index in range(70)])
+        of_group = np.stack([after[group_of == group].sum(axis=0) for group in range(50)])
+        np.testing.assert_allclose(of_group[:20], of_image[:20] + of_image[50:])
+        np.testing.assert_array_equal(of_group[20:], of_image[20:50])

@@ -1,5 +1,7 @@
 """Surviving classes: full and reduced ranks, the false alarm rate, σ_min beside them, and undefined cases."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -202,3 +204,14 @@ def test_intervals_of_a_mean_are_the_percentiles() -> None:
     assert resamples.mean() == pytest.approx(values.mean(), abs=1e-12)  # every image drawn equally often
     expected = np.quantile(resamples, [0.05, 0.95], method="inverted_cdf")
     np.testing.assert_allclose([low, high], expected, atol=1e-12)
+
+
+def test_resamples_of_many_images_take_two_bytes_each() -> None:
+    num_images, num_resamples = 2000, 100
+    tracemalloc.start()
+    try:
+        bootstrap_images(lambda t: np.array([t[0] / 2]), num_images, generator(1), 0.95, num_resamples)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * num_images * num_resamples  # 16 where they are held twice, as indices of 8 bytes

@@ -51,6 +51,8 @@ def store(study: StudySpec, make_record: MakeRecord, tmp_path: Path) -> Store:
     found.files.create(name_lease(interrupted.identity, 4), describe_self().model_dump_json().encode())
     old = found.root / name_lease(failed.identity, 0)
     _write(old, describe_self().model_copy(update={"place": "elsewhere"}).model_dump_json().encode(), age_s=9999)
+    _write(found.root / "leases" / ".lease.abc", age_s=7200)
+    _write(found.root / "leases" / ".lease.young")
     return found
 
 
@@ -62,6 +64,7 @@ def test_litter_is_named(study: StudySpec, store: Store) -> None:
         f"runs/{done.identity}/record.damaged.json": RECORD,
         f"runs/{damaged.identity}/record.json": RECORD,
         f"runs/{failed.identity}/.record.abc.json": TEMPORARY,
+        "leases/.lease.abc": TEMPORARY,
         name_lease(interrupted.identity, 3): LEASE,
         name_lease(failed.identity, 0): LEASE,
     }, "the interrupted run is held by this process; a young temporary file may be in use"

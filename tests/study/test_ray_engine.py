@@ -49,6 +49,14 @@ def test_parts_of_an_address() -> None:
     assert ray_cluster._split("[::1]:6379") == ("::1", 6379)
 
 
+def test_auto_where_no_cluster_runs_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    services = pytest.importorskip("ray._private.services")
+    monkeypatch.setattr(services, "find_gcs_addresses", set)
+    monkeypatch.setattr(services.ray._private.utils, "read_ray_address", lambda *_: None)
+    with pytest.raises(RunError, match=r"^no Ray cluster runs on this machine; start one with 'ray start --head'"):
+        ray_cluster.connect("auto")
+
+
 @pytest.mark.parametrize("scheme", ["", "ray://"])
 def test_an_address_that_does_not_answer_is_told_in_seconds(scheme: str) -> None:
     pytest.importorskip("ray")

@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,6 +121,18 @@ def test_a_record_is_never_overwritten(study: StudySpec, make_record: MakeRecord
     store.save(record.model_copy(update={"seconds": 99.0}), {"ids": np.array(["b"])})
     assert store.load(run) == record
     assert store.load_samples(run)["ids"].tolist() == ["a"]
+
+
+def test_a_record_in_the_folder_of_another_run_is_damaged(
+    study: StudySpec, make_record: MakeRecord, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    first, second, *_ = study.runs()
+    store.save(make_record(first), {})
+    store.files.write(f"runs/{second.identity}/record.json", (store.folder(first) / "record.json").read_bytes())
+    with pytest.raises(DamagedRecord, match=f"this is the record of run {first.identity}"):
+        store.load(second)
+    assert get_status(study, store).damaged == (second,)
 
 
 def test_a_run_whose_lease_was_lost_writes_nothing(study: StudySpec, make_record: MakeRecord, tmp_path: Path) -> None:
@@ -270,3 +284,32 @@ def test_a_study_in_memory_is_interrupted_elsewhere_and_goes_on_here(
     assert not there.files.exists(f"runs/{run.identity}/checkpoint.pt")
     assert there.load_samples(run)["ids"].tolist() == finished.load_samples(run)["ids"].tolist()
     assert list(there.files.list("leases")) == []
+
+
+def test_a_checkpoint_that_takes_long_to_carry_keeps_the_lease(
+    study: StudySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "scratch_folder", lambda _: tmp_path)
+    store, run = Store(f"memory://{tmp_path}/slow", expiry_s=0.4), next(study.runs())
+    started, over = threading.Event(), threading.Event()
+    write = store.files.write
+
+    def write_slowly(name: str, content: bytes) -> None:
+        if name.endswith("checkpoint.pt"):
+            started.set()
+            assert over.wait(timeout=60)
+        write(name, content)
+
+    monkeypatch.setattr(store.files, "write", write_slowly)
+    with store.hold(run) as lease:
+        assert lease is not None
+        store.checkpoint(run).parent.mkdir(parents=True, exist_ok=True)
+        store.checkpoint(run).write_bytes(b"weights")
+        assert started.wait(timeout=60)
+        lease_name = name_lease(run.identity, 0)
+        before, until = store.files.written_at(lease_name), time.monotonic() + 60
+        while not store.files.written_at(lease_name) > before:
+            assert time.monotonic() < until, "nobody renewed the lease while the checkpoint went out"
+            time.sleep(0.02)
+        over.set()
+    assert store.files.read(f"runs/{run.identity}/checkpoint.pt") == b"weights"

@@ -149,3 +149,30 @@ def test_what_was_learnt_can_be_kept_and_used_again(method: Method, tmp_path: Pa
     (tmp_path / "broken.pt").write_bytes(b"no model")
     with pytest.raises((DataError, RunError), match=r"broken\.pt"):
         method.load(tmp_path / "broken.pt", work)
+
+
+def test_a_fitted_method_refuses_what_is_no_image_of_numbers() -> None:
+    fitted = fit_method(discs(), "otsu")
+    holed = discs(1)[0].copy()
+    holed[3, 5] = np.nan
+    with pytest.raises(ValueError, match="the image holds NaN or infinite values; replace them first"):
+        fitted.predict(holed)
+    with pytest.raises(ValueError, match=r"the image must be \(H, W\) or \(H, W, K\); got shape \(2, 3, 4, 5\)"):
+        fitted.predict(np.zeros((2, 3, 4, 5)))
+
+
+@pytest.mark.parametrize("shape", [(40, 52), (40, 52, 3), (40, 52, 4)])
+def test_one_image_instead_of_a_list_is_refused(shape: tuple[int, ...]) -> None:
+    image = np.random.default_rng(0).normal(size=shape)  # (H, W, 3) was taken for H images of W x 3 pixels
+    with pytest.raises(TypeError, match=r"Give a list of images; got an array of shape .*\[image\]"):
+        segment(image, "otsu")
+
+
+def test_an_iterator_of_images_is_refused() -> None:
+    with pytest.raises(TypeError, match="Give a list of images; got generator"):
+        segment((image for image in discs()), "otsu")
+
+
+def test_a_stack_of_grey_images_works() -> None:
+    labels = segment(np.stack(discs()), "otsu").labels
+    assert [label.shape for label in labels] == [(40, 52)] * 3

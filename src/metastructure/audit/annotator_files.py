@@ -171,15 +171,42 @@ def name_folders(folders: Sequence[Path]) -> list[str]:
 def write_consensus(folders: AnnotatorFolders, found: AnnotatorComparison, out: Path) -> int:
     """Write the consensus of each image into `out`, named and stored like the first annotator's label of it.
 
+    Parameters
+    ----------
+    folders : AnnotatorFolders
+        From `find_annotators`; the labels are read again.
+    found : AnnotatorComparison
+        From ``folders.compare()``: whose word weighs how much, see `consensus_label`.
+    out : Path
+        Folder to write into, made if need be. Sub-folders, format, dtype and size (H, W), or (D, H, W) of a volume, are
+        those of the first label; a file of that name is overwritten.
+
     Returns
     -------
     int
-        Files written.
+        Files written, one for each image or volume.
 
     Raises
     ------
     DataError
-        If a label is not there any more.
+        If a label is not there any more, or can no longer be used.
+
+    Examples
+    --------
+    Two draw the same square of 4 by 4 pixels, the third one pixel more on every side.
+
+    >>> import tempfile
+    >>> import metastructure as ms
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, margin in (("ann", 2), ("bo", 2), ("cy", 1)):
+    ...         label = np.zeros((8, 8), np.uint8)
+    ...         label[margin:-margin, margin:-margin] = 1
+    ...         Path(folder, name).mkdir()
+    ...         ms.save_image(Path(folder, name, "cell.png"), label)
+    ...     folders = find_annotators([Path(folder, name) for name in ("ann", "bo", "cy")])
+    ...     num_files = write_consensus(folders, folders.compare(), Path(folder, "consensus"))
+    ...     num_files, ms.load_label(Path(folder, "consensus", "cell.png")).sum()
+    (1, np.uint64(16))
     """
     written = set[str]()
     for of in folders.labels.values():

@@ -46,6 +46,9 @@ NUM_RESAMPLES = 100
 """Of the intervals of Q and of the bias."""
 
 MOST_NOTES = 20
+LEAST_OF_A_SET, CLASSES_BETWEEN = 2, 3
+"""Labels, and how many classes more the others hold, from which one doubts that the classes of all are the same."""
+
 BROKEN_UP = "random pixels break the objects up; repair the labels first"
 OnItem = Callable[[int, int], None]
 
@@ -90,7 +93,8 @@ def audit_folder(
     Notes
     -----
     Every finding names what it was held against (`Finding.null`). Labels drawn as lines or boxes say nothing more of
-    jitter, missing and spurious objects. Memory grows with the number of objects alone, and is bounded for each label.
+    jitter, missing and spurious objects. Memory holds one label and image at a time, and what the tables say of every
+    label and object.
     """
     unusable: dict[Path, str] = {}
     found = scan_labels(Path(labels), num_classes, on_unusable=lambda path, error: unusable.update({path: str(error)}))
@@ -227,7 +231,25 @@ def _notes(files: AuditFiles, findings: tuple[Finding, ...]) -> tuple[str, ...]:
         notes = [f"{name}: {reason}; the label was judged alone" for name, reason in sorted(files.reasons.items())]
     if len(notes) > MOST_NOTES:
         notes = [*notes[:MOST_NOTES], f"and {len(notes) - MOST_NOTES} more images that cannot be used"]
+    notes += _describe_mixture(files)
     return (*notes, *(one.sentence for one in findings if one.confidence == "not tested"))
+
+
+def _describe_mixture(files: AuditFiles) -> list[str]:
+    """Return that labels of few classes lie among labels of many, with none between, if so."""
+    held = np.sort((files.labels.counts[:, :IGNORE] > 0).sum(axis=1))
+    if len(held) < 2 * LEAST_OF_A_SET:
+        return []
+    gaps = np.diff(held)[LEAST_OF_A_SET - 1 : len(held) - LEAST_OF_A_SET]
+    where = int(gaps.argmax())
+    if gaps[where] < CLASSES_BETWEEN:
+        return []
+    num_few = where + LEAST_OF_A_SET
+    few, many = held[num_few - 1], held[num_few]
+    return [
+        f"whether two sets of classes are mixed: {num_few} of {len(held)} labels hold at most {few} classes each, the "
+        f"others {many} or more; if their numbers mean different things, audit each set alone"
+    ]
 
 
 def _find_masks(files: AuditFiles) -> tuple[str, ...]:

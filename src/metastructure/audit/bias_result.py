@@ -26,6 +26,8 @@ class ImageBias(BaseModel):
     num_boundary_pixels : int
         Pixels of objects along boundaries with class 0 that have an answer.
     reason : str or None
+    past_px : float
+        Where the edge lies at the end of what can be seen or past it, so that `shift_px` is NaN: that end; else 0.
     """
 
     model_config = _FROZEN
@@ -36,6 +38,7 @@ class ImageBias(BaseModel):
     smoothing_px: float
     num_boundary_pixels: int
     reason: str | None
+    past_px: float = 0.0
 
 
 class PairBias(BaseModel):

@@ -202,7 +202,12 @@ def _look(image: ImageArray, label: LabelArray, name: str, num_classes: int | No
     named = {(int(pair // classes), int(pair % classes)): index for index, pair in enumerate(pairs)}
     rows = {pair: _row(real, rolled, [index])[0] for pair, index in named.items()}
     objects, reason = _row(real, rolled, [index for (low, _), index in named.items() if low == 0])
-    shift_px, reason = (np.nan, reason) if objects is None else _locate(objects.profile, reach_px)
+    past_px = 0.0
+    if objects is None:
+        shift_px = np.nan
+    else:
+        shift_px, reason = _locate(objects.profile, reach_px)
+        past_px = peak_px(objects.profile, reach_px)[0] if np.isnan(shift_px) else 0.0
     return _Sight(
         ImageBias(
             name=name,
@@ -211,6 +216,7 @@ def _look(image: ImageArray, label: LabelArray, name: str, num_classes: int | No
             smoothing_px=smoothing_px,
             num_boundary_pixels=objects.num_boundary_pixels if objects else 0,
             reason=reason,
+            past_px=past_px,
         ),
         objects,
         rows,

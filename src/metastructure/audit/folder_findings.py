@@ -68,7 +68,11 @@ def find_outliers(gathered: Gathered) -> Finding:
         confidence=confidence,
         sentence=sentences[confidence],
         null=f"Student's law about the median, with the scale of the middle half, for {3 * N} looks",
-        images=most_telling(gathered.names, -np.log(np.maximum(chance, 1e-300)), -np.log(DOUBTFUL)),
+        images=most_telling(
+            gathered.names,
+            -np.log(np.maximum(chance, 1e-300)),
+            -np.log(SURE if confidence == "clear" else DOUBTFUL),
+        ),
     )
 
 
@@ -86,16 +90,15 @@ def find_duplicates(gathered: Gathered) -> Finding:
     for group in labels:
         marked[group] = np.maximum(marked[group], 1)
     num = float(np.count_nonzero(marked))
-    shown = (
-        f"{len(images)} images occur more than once, {contradicting} of them with labels that differ; "
-        f"{len(labels)} labels occur more than once"
-    )
+    differing = f", {contradicting} of them with labels that differ" if contradicting else ""
+    told = [f"{_count_of(images, 'image')} more than once{differing}"] if images else []
+    told += [f"{_count_of(labels, 'label')} more than once"] if labels else []
     return Finding(
         kind="duplicate",
         evidence=Estimate(value=num, low=num, high=num),
         unit="labels",
         confidence="clear" if num else "none",
-        sentence=f"{shown}." if num else "No image and no label occurs twice.",
+        sentence=f"{'; '.join(told)}." if num else "No image and no label occurs twice.",
         null="none needed: pixels are equal or not",
         images=most_telling(gathered.names, marked),
     )
@@ -139,6 +142,10 @@ def find_unreadable(unusable: Mapping[str, str], num_labels: int) -> Finding:
         null="none needed: a file can be read or not",
         images=tuple(unusable),
     )
+
+
+def _count_of(groups: list[list[int]], noun: str) -> str:
+    return f"1 {noun} occurs" if len(groups) == 1 else f"{len(groups)} {noun}s occur"
 
 
 def _groups(digests: list[str]) -> list[list[int]]:

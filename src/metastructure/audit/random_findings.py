@@ -65,8 +65,7 @@ def find_random(gathered: Gathered, share: Estimate) -> Finding:
     confidence = judge(share, RANDOM_DOUBTFUL, RANDOM_CLEAR)
     lonely = np.array([look.lonely_share for look in gathered.looks])
     sentences: dict[Confidence, str] = {
-        "clear": f"{percent(share.value)} of the pixels carry a random class; networks learn through that, and it can "
-        "be denoised.",
+        "clear": f"{percent(share.value)} of the pixels carry a random class.",
         "weak": f"Perhaps {percent(share.value)} of the pixels carry a random class.",
         "none": f"No more than chance: {percent(share.value)} of the pixels seem random.",
         "not tested": f"The share of random pixels is unknown: {share.reason}.",

@@ -52,7 +52,8 @@ def score_images(gathered: Gathered, misfit_objects: FloatArray) -> tuple[ImageA
     suspicion = (1 - least) ** num_looks
     strongest = chances.argmin(axis=0)
     names = [rows[row].tell(i) if least[i] < REASON_FROM else "" for i, row in enumerate(strongest)]
-    return tuple(_record(gathered, i, float(suspicion[i]), names[i], misfit_objects) for i in range(len(names)))
+    wander = wander_px(gathered)
+    return tuple(_record(gathered, i, float(suspicion[i]), names[i], misfit_objects, wander) for i in range(len(names)))
 
 
 def _rows(gathered: Gathered, misfits: FloatArray) -> list[_Row]:
@@ -60,18 +61,21 @@ def _rows(gathered: Gathered, misfits: FloatArray) -> list[_Row]:
     thin, wander, shift = thin_share(gathered), wander_px(gathered), gathered.shifts_px
     length = np.nan_to_num(np.linalg.norm(gathered.moved_px, axis=1))
     missing, spurious = missing_counts(gathered)[0], spurious_counts(gathered)
-    blind = np.array([image is not None and image.reason is not None for image in gathered.image_bias], dtype=float)
+    past = np.array([0.0 if image is None else image.past_px for image in gathered.image_bias])
+    blind = np.array([image is not None and image.reason is not None for image in gathered.image_bias]) & (past == 0)
     middle = float(np.nanmedian(shift)) if not np.isnan(shift).all() else np.nan
     judged, usual = gathered.num_judged, usual_z(gathered)
     reasons = [image.reason if image is not None else None for image in gathered.image_bias]
+
+    def tell_shift(i: int) -> str:
+        return f"{reasons[i]}" if past[i] else f"boundary {shift[i]:+.1f} px off the edges, {middle:+.1f} elsewhere"
+
     return [
         _Row(tail_of_z(robust_z(np.sqrt(lonely)), two_sided=False), lambda i: f"{percent(lonely[i])} lonely pixels"),
-        _Row(
-            tail_of_z(robust_z(shift)), lambda i: f"boundary {shift[i]:+.1f} px off the edges, {middle:+.1f} elsewhere"
-        ),
+        _Row(tail_of_z(robust_z(np.where(past != 0, past, shift))), tell_shift),
         _Row(tail_of_z(robust_z(wander), two_sided=False), lambda i: f"boundary wanders by {wander[i]:.1f} px"),
         _Row(np.where(length > 0, MOVED_CHANCE, 1.0), lambda i: f"the whole label is moved by {length[i]:.0f} px"),
-        _Row(_how_frequent(blind), lambda i: f"{reasons[i]}"),
+        _Row(_how_frequent(blind.astype(np.float64)), lambda i: f"{reasons[i]}"),
         _Row(tail_of_z(robust_z(thin)), lambda i: f"{percent(thin[i])} of the object pixels touch another class"),
         _Row(tail_of_count(missing, judged), lambda i: f"{missing[i]:.0f} objects may be missing"),
         _Row(tail_of_count(spurious, judged), lambda i: f"{spurious[i]:.0f} objects show nothing in the image"),
@@ -94,7 +98,9 @@ def _how_frequent(event: FloatArray) -> FloatArray:
     return frequent
 
 
-def _record(gathered: Gathered, i: int, suspicion: float, strongest: str, misfits: FloatArray) -> ImageAudit:
+def _record(
+    gathered: Gathered, i: int, suspicion: float, strongest: str, misfits: FloatArray, wander: FloatArray
+) -> ImageAudit:
     look, image = gathered.looks[i], gathered.image_bias[i]
     judged = gathered.num_judged[i]
     num = gathered.num_objects[i]
@@ -107,7 +113,7 @@ def _record(gathered: Gathered, i: int, suspicion: float, strongest: str, misfit
         name=look.name,
         lonely_share=look.lonely_share,
         shift_px=float(gathered.shifts_px[i]),
-        wander_px=float(wander_px(gathered)[i]),
+        wander_px=float(wander[i]),
         moved_px=(float(gathered.moved_px[i, 0]), float(gathered.moved_px[i, 1])),
         thin_share=share(look.shape.num_edge, look.shape.num_object_pixels),
         box_share=share(np.nansum(is_box), (~np.isnan(is_box)).sum()),

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from metastructure.audit.audit_result import Audit, Finding, Kind
 from metastructure.audit.random_findings import HIDING_SHARE
-from metastructure.audit.shift import nearest_distance_px, shift_label
+from metastructure.audit.shift import shift_label
 from metastructure.audit.speckle import remove_speckle
 from metastructure.contingency import contingency_table
 from metastructure.data.label_format import find_labels, read_label_file
@@ -17,6 +17,7 @@ from metastructure.data.label_set import pick_evenly
 from metastructure.label import LabelArray
 from metastructure.metrics import foreground_dice, nanmean
 from metastructure.structure.estimate import Estimate
+from metastructure.structure.latent_transition import NO_STRUCTURE
 
 Level = Literal["harmless", "costs", "fix first", "cannot tell"]
 
@@ -24,8 +25,9 @@ STRUCTURAL: tuple[Kind, ...] = ("skeleton", "box", "moved", "missing", "spurious
 """Kinds that networks learn as if they were true, beside a bias of the boundary, whose cost can be stated."""
 
 LEAST_SIGMA = 0.03
-"""Random noise whose matrix has a smallest singular value of this or more is no reason to worry: flips of 48 %, with
-0.04, and 10 % sampling, with 0.07, cost less than a point on nuclei (docs/results/nuc-recipes.md)."""
+"""Random noise of two classes whose matrix has a smallest singular value of this or more is no reason to worry: flips
+of 48 %, with 0.04, and 10 % sampling, with 0.07, cost less than a point on nuclei (docs/results/nuc-recipes.md). The
+value of sampling falls as the root of the number of classes, at no more cost (docs/results/camvid-recipes.md)."""
 
 BELOW_RANDOM: tuple[Kind, ...] = ("random", "outlier", "duplicate", "empty", "unreadable")
 """What can be judged all the same, where more than HIDING_SHARE of the pixels are random."""
@@ -99,7 +101,8 @@ def judge(audit: Audit) -> Verdict:
     by_network = () if audit.network is None else audit.network.findings
     clear |= {one.kind: one for one in by_network if one.kind in OF_OBJECTS and one.confidence == "clear"}
     structural = [clear[kind] for kind in STRUCTURAL if kind in clear]
-    ruined = "random" in clear and not audit.random.sigma_min.value >= LEAST_SIGMA
+    least_sigma = LEAST_SIGMA * np.sqrt(2 / audit.num_classes)
+    ruined = "random" in clear and not audit.random.sigma_min.value >= least_sigma
     first = _first(audit, [name for kind in NAMED if kind in clear for name in clear[kind].images])
     level = _level(audit, bool(structural) or ruined, costly)
     untested = list(_untested(audit))
@@ -124,7 +127,8 @@ class Judged(_Value):
 
 
 def _is_noisy(audit: Audit) -> bool:
-    return audit.finding("random").confidence == "clear" and audit.random_share.value > HIDING_SHARE
+    is_random = audit.finding("random").confidence == "clear" and audit.random_share.value > HIDING_SHARE
+    return is_random or audit.random.reason == NO_STRUCTURE
 
 
 def hidden_kinds(audit: Audit) -> tuple[Kind, ...]:
@@ -147,8 +151,15 @@ def _level(audit: Audit, is_structural: bool, is_costly: bool) -> Level:
 
 
 def _is_guess(one: Finding) -> bool:
-    """Return whether a finding is weak for want of an interval, as with a single image."""
-    return one.confidence == "weak" and bool(np.isnan(one.evidence.low))
+    """Return whether a finding is not clear for want of an interval, as with a single image."""
+    return one.confidence in ("weak", "none") and bool(np.isnan(one.evidence.low))
+
+
+def quiet_kinds(audit: Audit) -> tuple[Kind, ...]:
+    """Return the kinds that were looked for, could be judged, and were not found."""
+    hidden = hidden_kinds(audit)
+    found = (one for one in audit.findings if one.confidence == "none" and not _is_guess(one))
+    return tuple(one.kind for one in found if one.kind not in hidden)
 
 
 def _headline(
@@ -161,6 +172,12 @@ def _headline(
 ) -> str:
     structural = [kind for kind in STRUCTURAL if kind in clear]
     looks = " A few images stand out; look at them." if has_first else ""
+    if audit.random.reason == NO_STRUCTURE:
+        return (
+            "No structure was found: neighbouring pixels agree no more often than pixels drawn at random, and random "
+            "labels teach a network nothing. Very noisy ones show what structure they have only in large numbers: if "
+            "you expect more of these, audit more of them."
+        )
     if level == "fix first":
         names = [NAMES[kind] for kind in structural] + ["random pixels beyond repair"] * ruined
         learnt = (
@@ -288,10 +305,18 @@ def _boundary_cost(audit: Audit, bias: Estimate) -> Cost:
 
 
 def _lost_points(labels: list[LabelArray], bias_px: float, num_classes: int) -> float:
+    """Return the points at a bias, between those of the whole pixels to its sides on a straight line."""
     if np.isnan(bias_px):
         return float("nan")
-    if not nearest_distance_px(abs(bias_px)):
-        return 0.0
+    nearer = int(abs(bias_px))
+    low, high = (
+        _points_of_whole(labels, int(np.copysign(px, bias_px)), num_classes) if px else 0.0
+        for px in (nearer, nearer + 1)
+    )
+    return low + (abs(bias_px) - nearer) * (high - low)
+
+
+def _points_of_whole(labels: list[LabelArray], bias_px: int, num_classes: int) -> float:
     tables = [contingency_table(shift_label(one, -bias_px, num_classes).label, one, num_classes) for one in labels]
     return float(100 * (1 - nanmean(foreground_dice(np.stack(tables)))))
 

@@ -11,9 +11,9 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from metastructure.cli.warn import stderr_console
+from metastructure.counts import count
 from metastructure.errors import RunError
 from metastructure.study import Progress, RunRecord, RunSpec, Store, StudySpec, format_table, get_status, make_table
-from metastructure.study.counts import count
 
 SPEED_WINDOW_S = 120.0
 WIDE = 1000

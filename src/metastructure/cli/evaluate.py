@@ -54,14 +54,13 @@ def evaluate(
     """
     if out is not None and out.exists():
         raise DataError(f"{out}: this file exists and is not overwritten; name another one, or delete it.")
-    check_there("model file; make one with 'metastructure train'", model)
-    check_there("folder", predictions)
-    check_there("folder of labels", labels)
     names: Sequence[str] = ()
     unseen: Sequence[int] = ()
     if model is not None:
         if labels is not None or classes is not None:
             raise typer.BadParameter("--model takes one split and knows its classes; give no LABELS and no --classes")
+        check_there("model file; make one with 'metastructure train'", model)
+        check_there("folder", predictions)
         from metastructure.training.data_folder import evaluate_split
         from metastructure.training.segmenter import Segmenter
 
@@ -73,6 +72,7 @@ def evaluate(
     else:
         if labels is None:
             raise typer.BadParameter("LABELS is missing; or give --model MODEL and a split such as my-data/test")
+        check_there("folder of labels", labels, predictions)
         from metastructure.data.evaluate import evaluate_folders
 
         with show_progress("evaluating") as on_item:

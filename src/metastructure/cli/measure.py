@@ -57,13 +57,14 @@ def measure(
 
     Example: metastructure measure noisy --against clean -o measured
     """
-    check_there("folder of labels", labels, against)
-    check_there("folder of images", images)
-    from metastructure.data.measure import measure_labels
     from metastructure.report.result_folder import check_result_folder
 
     if out is not None:
         check_result_folder(out)
+    check_there("folder of labels", labels, against)
+    check_there("folder of images", images)
+    from metastructure.data.measure import measure_labels
+
     widths = None if half_widths is None else _parse_half_widths(half_widths)
     with show_progress("measuring") as on_item:
         found = measure_labels(

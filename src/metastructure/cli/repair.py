@@ -68,8 +68,6 @@ def repair(
     """
     if out is None and not dry_run:
         raise typer.BadParameter("OUT is missing; for example: metastructure repair noisy mended, or add --dry-run")
-    check_there("folder of labels", labels)
-    check_there("folder of images", images)
     relabels = method in ("relabel", "relabel:all")
     if relabels and predictions is None:
         raise typer.BadParameter(
@@ -83,6 +81,8 @@ def repair(
         raise typer.BadParameter("--transition, --convention and --half-width go with --method denoise only")
     if transition != ESTIMATED and convention is not None:
         raise typer.BadParameter("--convention is for an estimated matrix; leave it out with --transition FILE")
+    check_there("folder of labels", labels)
+    check_there("folder of images", images)
     if relabels and images is not None and predictions is not None:
         _train(images, labels, predictions, classes, seed, device.value, threads)
     from metastructure.audit.repair_folder import load_transition, repair_folder

@@ -81,9 +81,9 @@ def run(
     spec, records_in = _open(study, store)
 
     from metastructure.cli.display import StudyDisplay, print_table
+    from metastructure.counts import count
     from metastructure.study import make_table, run_study
     from metastructure.study.claims_text import ONE_SEED
-    from metastructure.study.counts import count
 
     if spec.claims and len(spec.seeds) == 1:
         message = "the claims of %s will be tested on one seed; %s"
@@ -96,7 +96,7 @@ def run(
     else:
         print_table(table)
         where = shlex.join([str(study), *(["--store", str(store)] if store else [])])
-        print(f"records: {records_in.root}; page: metastructure study report {where}")
+        print(f"records: {records_in.address}; page: metastructure study report {where}")
         if spec.claims:
             print(f"verdicts on {count(len(spec.claims), 'claim')}: metastructure study table {where}")
 
@@ -151,6 +151,7 @@ def report(
     study: StudyArgument,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; by default in the store.")] = None,
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write one self-contained HTML page with table, bars and test images of the finished runs."""
     from metastructure.study.page import write_study_page
@@ -158,7 +159,7 @@ def report(
     spec, records_in = _open(study, store)
     path = out or records_in.root / f"{spec.name}.html"
     write_study_page(spec, records_in, path, f"metastructure study run {study}")
-    print(path)
+    print(json.dumps({"page": str(path)}, indent=1) if as_json else path)
 
 
 @app.command(epilog="Example: metastructure study gc studies/nuc-quick.yaml --dry-run")
@@ -193,12 +194,14 @@ def export(
     ] = None,
     style: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.csv,
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the finished runs for other programs: one row a run, or logs of MLflow or TensorBoard."""
     from metastructure.study.export import export_study
 
     spec, records_in = _open(study, store)
-    print(export_study(spec, records_in, style.value, out))
+    path = export_study(spec, records_in, style.value, out)
+    print(json.dumps({"format": style.value, "out": str(path)}, indent=1) if as_json else path)
 
 
 @contextmanager

@@ -87,6 +87,11 @@ def convert_files(
     on_item : callable, optional
         ``on_item(done, total)`` after each file, or each image of a COCO file.
 
+    Returns
+    -------
+    Converted
+        Names of the files written, how many regions were read or written, passed over or empty, and the classes.
+
     Raises
     ------
     ConfigError
@@ -96,6 +101,22 @@ def convert_files(
         overwritten.
     MetastructureError
         If a format needs an extra.
+
+    Examples
+    --------
+    Two objects of class 1, traced as polygons and drawn again.
+
+    >>> import tempfile
+    >>> import metastructure as ms
+    >>> label = np.array([[1, 1, 0, 0], [1, 1, 0, 1]], np.uint8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     root = Path(folder)
+    ...     (root / "labels").mkdir()
+    ...     ms.save_image(root / "labels" / "cell.png", label)
+    ...     coco = convert_files(root / "labels", root / "cells.json", "coco", classes=["nucleus"])
+    ...     again = convert_files(root / "cells.json", root / "again", "png", classes=["nucleus"])
+    ...     coco.num_objects, again.classes, (ms.load_label(root / "again" / "cell.png") == label).all()
+    (2, {'background': 0, 'ignore': 255, 'nucleus': 1}, np.True_)
     """
     source, out = Path(source), Path(out)
     if to not in TARGETS:

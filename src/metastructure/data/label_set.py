@@ -127,7 +127,7 @@ def scan_labels(
         on_label(done, len(paths))
     if not entries and first_error is not None:
         raise first_error
-    found = LabelSet(folder, tuple(entries), tuple(shapes), np.stack(counts).astype(np.int64))
+    found = LabelSet(folder, tuple(entries), tuple(shapes), np.stack(counts).astype(np.int64, copy=False))
     if num_classes is None:
         _refuse_images(found)
     return found
@@ -240,5 +240,6 @@ def _refuse_images(labels: LabelSet) -> None:
         klass = labels.count_classes() - 1
         path = labels.entries[int(np.flatnonzero(labels.counts[:, klass])[0])].path
         raise DataError(
-            f"{path}: this file holds the value {klass}; is it an image? If these are classes, {SAY_HOW_MANY}."
+            f"{path}: this file holds the value {klass}. If objects are numbered, write 1 for all of them, "
+            f"(pixels > 0); if it is an image, name the folder of labels; if these are classes, {SAY_HOW_MANY}."
         )

@@ -4,7 +4,8 @@ from textwrap import fill
 
 from metastructure.audit.audit_result import Audit
 from metastructure.audit.label_scores import ImageScore, Kind
-from metastructure.audit.verdict import NAMES, Verdict, hidden_kinds
+from metastructure.audit.verdict import NAMES, Verdict, quiet_kinds
+from metastructure.counts import count
 
 WIDTH = 79
 NUM_RANKED = 5
@@ -19,11 +20,11 @@ LOUDEST: dict[Kind, str] = {
 def to_text(audit: Audit, verdict: Verdict) -> str:
     """Return headline, findings and what was not tested, in lines of 79 columns."""
     beside = "without images" if audit.images_folder is None else f"beside {audit.images_folder}"
-    lines = [f"{audit.num_images} labels of {audit.num_classes} classes, {beside}", "", fill(verdict.headline, WIDTH)]
+    held = f"{count(audit.num_images, 'label')} of {audit.num_classes} classes"
+    lines = [f"{held}, {beside}", "", fill(verdict.headline, WIDTH)]
     if verdict.sentences:
         lines += ["", *(_item(sentence) for sentence in verdict.sentences)]
-    hidden = hidden_kinds(audit)
-    quiet = [NAMES[one.kind] for one in audit.findings if one.confidence == "none" and one.kind not in hidden]
+    quiet = [NAMES[kind] for kind in quiet_kinds(audit)]
     if quiet:
         lines += ["", fill(f"no sign of: {', '.join(quiet)}", WIDTH)]
     if audit.network is not None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import isnan
 from statistics import median
 
+from metastructure.counts import count
 from metastructure.unsupervised.folder_result import DOUBTED_SHARE, Comparison, FolderSegmentation, flatten
 
 MOST_NAMED = 5
@@ -55,17 +56,6 @@ def describe_failures(found: FolderSegmentation | Comparison) -> str:
         ]
         told += [f"And {len(reasons) - MOST_NAMED} more."] if len(reasons) > MOST_NAMED else []
     return " ".join(told)
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    Examples
-    --------
-    >>> count(1, "image"), count(2, "image")
-    ('1 image', '2 images')
-    """
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def name_some(names: Sequence[str]) -> str:

@@ -103,8 +103,10 @@ def bootstrap_images(
     whole = statistic(np.ones(num_images, dtype=np.int64))
     if num_images < 2:
         return np.full((len(whole), 2), np.nan)
-    drawn = rng.permutation(np.tile(np.arange(num_images), num_resamples)).reshape(num_resamples, num_images)
-    values = np.stack([statistic(np.bincount(row, minlength=num_images)) for row in drawn])
+    drawn = np.tile(np.arange(num_images, dtype=np.min_scalar_type(num_images - 1)), num_resamples)
+    rng.shuffle(drawn)
+    rows = drawn.reshape(num_resamples, num_images)
+    values = np.stack([statistic(np.bincount(row, minlength=num_images)) for row in rows])
     tail = (1 - confidence) / 2
     return np.stack([_interval(column, value, tail) for column, value in zip(values.T, whole, strict=True)])
 

@@ -32,6 +32,9 @@ REACHES = ((0, 1), (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5))
 NUM_UNITS = 16
 """The i-th image is cut into 16 / i bands, so that even one image says how much its moments scatter."""
 
+MOST_MOMENTS, LEAST_GROUPS = 2**23, 50
+"""Moments, 64 MiB of them, that are held apart by image, and the fewest groups of images that the bootstrap is over."""
+
 SCATTER_RESAMPLES = 60
 MIDDLE = (0.1587, 0.8413)
 """One standard deviation to each side of a normal mean; the moments' inverse has heavy tails."""
@@ -47,7 +50,7 @@ TOO_THIN = (
     "the moments of pixels and their neighbours belong to no matrix: objects are thinner than about three pixels, or "
     "the noise is not independent from pixel to pixel"
 )
-ALIKE = (
+NO_STRUCTURE = (
     "no structure: neighbouring pixels agree no more often than pixels drawn at random, so no matrix can be told from "
     "these labels"
 )
@@ -161,7 +164,8 @@ def estimate_transition(
     the wrong place is not noise of that kind: labels dilated or eroded come out as clean. Objects must be wider than
     about three pixels. Moments that bend with the distance bias the value. Two reaches tell by how much; an interval
     holds the bootstrap interval of the value and that of the value without this bias. The method, what it was compared
-    with and the coverage measured: `docs/transition-from-noisy-labels.md`.
+    with and the coverage measured: `docs/transition-from-noisy-labels.md`. Memory grows as N C³ up to some 64 MiB of
+    moments (N = 950 with 11 classes); further images join earlier ones in turn, and the bootstrap is over these groups.
 
     Examples
     --------
@@ -226,18 +230,25 @@ def estimate_transition(
 
 
 def _collect(noisy: Iterable[LabelArray], num_classes: int | None) -> tuple[BlockMoments, Counts, int]:
-    """Return the moments by unit, the image of each unit, and C."""
+    """Return the moments by unit, the image of each unit, and C; images beyond the most join earlier ones in turn."""
     if num_classes is None:
         noisy = list(noisy)
         num_classes = max((count_classes(check_label(label)) for label in noisy), default=2)
     elif num_classes < 2:
         raise ValueError(f"num_classes must be at least 2; got {num_classes}.")
-    units, image_of = [], []
+    most = max(LEAST_GROUPS, MOST_MOMENTS // (len(SIDES_PX) * sum(num_classes**power for power in range(4))))
+    units, image_of, last_of = list[BlockMoments](), list[int](), list[BlockMoments]()
     for index, label in enumerate(noisy):
         check_image(label, num_classes, f"Label {index}")
-        for part in block_moments(label, SIDES_PX, num_classes, max(1, NUM_UNITS // (index + 1))):
-            units.append(part)
-            image_of.append(index)
+        parts = block_moments(label, SIDES_PX, num_classes, max(1, NUM_UNITS // (index + 1)))
+        if index < most:
+            units += parts
+            image_of += [index] * (len(units) - len(image_of))
+            last_of.append(units[-1])
+            continue
+        for part in parts:
+            for total, more in zip(last_of[index % most], part, strict=True):
+                total += more
     if not units:
         raise ValueError("There are no labels to measure: give at least one.")
     return BlockMoments(*map(np.stack, zip(*units, strict=True))), np.array(image_of), num_classes
@@ -262,7 +273,7 @@ def _count_hidden(units: BlockMoments, seen: Counts, probability: float) -> tupl
         independent = blocks[index] * (side // 2) ** 2 / n
         edge = noise_edge(max(len(ratios), 1), independent, probability / len(SIDES_PX))
         most = max(most, 1 + int((ratios > edge).sum()))
-    return min(most, len(seen)), ALIKE if most == 1 else None
+    return min(most, len(seen)), NO_STRUCTURE if most == 1 else None
 
 
 def _lines(units: BlockMoments, seen: Counts) -> list[tuple[int, _Line]]:

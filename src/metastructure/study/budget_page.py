@@ -4,6 +4,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from metastructure.counts import count
 from metastructure.data.files import atomic_path, write_text
 from metastructure.data.strict_json import to_json
 from metastructure.report.budget_chart import Level, Panel, draw_budget
@@ -12,7 +13,6 @@ from metastructure.report.html import render_html
 from metastructure.structure.estimate import Estimate
 from metastructure.study.budget_result import AnnotationPlan, BudgetCurve, to_csv
 from metastructure.study.budget_text import describe_doubts, describe_verdict, percent, points
-from metastructure.study.counts import count
 from metastructure.study.table import METRIC_NAMES
 
 PAGE_NAME = "plan.html"

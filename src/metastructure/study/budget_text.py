@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from metastructure.counts import count
 from metastructure.structure.estimate import Estimate
 from metastructure.study.budget_result import AnnotationPlan, BudgetCurve, SloppyLabels
-from metastructure.study.counts import count
 from metastructure.study.table import METRIC_NAMES
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from metastructure.study.counts import count
+from metastructure.counts import count
 from metastructure.study.lease import find_leases, find_numbers, is_free
 from metastructure.study.spec import StudySpec
 from metastructure.study.store import DAMAGED, Store
@@ -69,7 +69,7 @@ def find_litter(study: StudySpec, store: Store, unlisted: bool = False) -> list[
         if not is_free(store.files, identity, found, store.expiry_s, now)
     }
     listed = {run.identity for run in study.runs()}
-    found = list(_find_leases(store, held))
+    found = list(_find_leases(store, held, now))
     for name, entry in store.files.list("runs").items():
         match = _IN_FOLDER.fullmatch(name)
         if match is None or match[1] in held:
@@ -78,7 +78,7 @@ def find_litter(study: StudySpec, store: Store, unlisted: bool = False) -> list[
         is_known = identity in index.rows
         if unlisted and identity not in listed:
             kind = UNLISTED
-        elif file.startswith(".") and now - store.files.written_at(name) > TEMPORARY_AGE_S:
+        elif file.startswith(".") and _is_old(store, name, now):
             kind = TEMPORARY
         elif file == DAMAGED or (file == "record.json" and is_known and index.is_damaged(identity)):
             kind = RECORD
@@ -104,15 +104,22 @@ def remove_litter(store: Store, litter: Sequence[Litter]) -> None:
         store.files.remove_folder_if_empty(f"runs/{identity}")
 
 
-def _find_leases(store: Store, held: set[str]) -> Iterator[Litter]:
+def _find_leases(store: Store, held: set[str], now: float) -> Iterator[Litter]:
     highest = {identity: numbers[-1] for identity, numbers in find_numbers(store.files).items()}
     for name, entry in store.files.list("leases").items():
         match = _LEASE_FILE.fullmatch(name)
         if match is None:
-            if name.rpartition("/")[2].startswith("."):
+            if name.rpartition("/")[2].startswith(".") and _is_old(store, name, now):
                 yield Litter(name, TEMPORARY, entry.size)
         elif match[1] not in held or int(match[2]) < highest[match[1]]:
             yield Litter(name, LEASE, entry.size)
+
+
+def _is_old(store: Store, name: str, now: float) -> bool:
+    try:
+        return now - store.files.written_at(name) > TEMPORARY_AGE_S
+    except FileNotFoundError:  # written whole and renamed since it was listed
+        return False
 
 
 def litter_to_text(litter: Sequence[Litter], dry_run: bool) -> str:

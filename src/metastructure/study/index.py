@@ -105,7 +105,7 @@ def _read(files: StoreFiles, entries: dict[str, Entry]) -> dict[str, Row]:
     for name, content in files.read_all(list(names)):
         identity = names[name]
         try:
-            record = parse_record(content, f"{files.address.rstrip('/')}/{name}")
+            record = parse_record(content, f"{files.address.rstrip('/')}/{name}", identity)
         except DamagedRecord:
             rows[identity] = Row(entries[identity])
             continue

@@ -2,8 +2,9 @@
 
 A lease is the file ``leases/IDENTITY.NUMBER.json``, made by a create that only one process can win, with host, process
 and a random holder. Of several numbers the highest counts. The holder renews its file every few seconds; whoever finds
-the highest one expired, given back, or of a process that is gone, creates the next number. A number is never used for
-a second holder and a file is written by its own holder only, so of two takers one wins, whatever either saw before.
+the highest one expired, given back, or of a process that is gone, creates the next number. A number is used for a
+second holder only where all files of the run were removed (`metastructure.study.gc`), and a file is written by its own
+holder only, so of two takers one wins, whatever either saw before.
 
 Ages are taken between two files by the clock of the file system, so clocks of machines need not agree. A lease saves
 work; that no record is ever overwritten does not rest on it (`metastructure.study.store.Store.save`).
@@ -15,7 +16,7 @@ import re
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, final
@@ -95,8 +96,6 @@ class Lease:
     number : int
     holder : Holder
     expiry_s : float
-    on_renewal : callable, optional
-        Called after each renewal.
     """
 
     def __init__(
@@ -106,10 +105,9 @@ class Lease:
         number: int,
         holder: Holder,
         expiry_s: float,
-        on_renewal: Callable[[], None] | None = None,
     ) -> None:
         self.files, self.identity, self.number, self.holder = files, identity, number, holder
-        self.interval_s, self.on_renewal = expiry_s / RENEWALS, on_renewal
+        self.interval_s = expiry_s / RENEWALS
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._renew_until_over, name=f"lease {identity}", daemon=True)
         self._thread.start()
@@ -117,7 +115,10 @@ class Lease:
     def is_lost(self) -> bool:
         """Return whether another process has taken the run over, as far as the files say now."""
         numbers = find_numbers(self.files).get(self.identity, [])
-        return not numbers or numbers[-1] != self.number
+        if not numbers or numbers[-1] != self.number:
+            return True
+        found = read_holder(self.files, self.identity, self.number)  # the number may be another's after `study gc`
+        return found is not None and found.holder != self.holder.holder
 
     def release(self, done: bool) -> None:
         """Stop renewing; remove the lease of a run that is done, give back that of one that is not.
@@ -140,13 +141,9 @@ class Lease:
                 if self.is_lost():
                     return
                 self.files.renew(name_lease(self.identity, self.number), content)
-                if self.on_renewal is not None:
-                    self.on_renewal()
 
 
-def take_lease(
-    files: StoreFiles, identity: str, expiry_s: float = EXPIRY_S, on_renewal: Callable[[], None] | None = None
-) -> Lease | None:
+def take_lease(files: StoreFiles, identity: str, expiry_s: float = EXPIRY_S) -> Lease | None:
     """Return a lease on a run, or None where another process holds one that is good.
 
     Raises
@@ -166,7 +163,7 @@ def take_lease(
     for old in numbers:
         with suppress(OSError, StoreError):
             files.remove(name_lease(identity, old))
-    return Lease(files, identity, number, holder, expiry_s, on_renewal)
+    return Lease(files, identity, number, holder, expiry_s)
 
 
 def is_free(files: StoreFiles, identity: str, found: Found, expiry_s: float, now: float | None = None) -> bool:

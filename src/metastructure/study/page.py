@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from metastructure.counts import count
 from metastructure.errors import RunError
 from metastructure.noise import parse_noise
 from metastructure.report import Bar, Example, Page, Section, write_page
 from metastructure.study.claims_text import describe_tests, format_claims
-from metastructure.study.counts import count
 from metastructure.study.hypotheses import check_claims
 from metastructure.study.learning import make_learning
 from metastructure.study.record import RunRecord

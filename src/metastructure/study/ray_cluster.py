@@ -117,10 +117,11 @@ def _split(address: str) -> tuple[str, int] | None:
 
 def _check_answers(address: str) -> None:
     """Raise RunError unless a Ray cluster answers there soon."""
-    found = address
+    found: str | None = None if address == "auto" else address
     if not address.startswith("ray://"):
         services = import_extra("ray._private.services", "the ray engine", "ray")
-        found = services.canonicalize_bootstrap_address(address)  # as Ray does: its own address for 127.0.0.1
+        with suppress(ConnectionError):  # of auto where there is none
+            found = services.canonicalize_bootstrap_address(address)  # as Ray does: its own address for 127.0.0.1
     if found is None:
         raise RunError(
             "no Ray cluster runs on this machine; start one with 'ray start --head', give its --address, "

@@ -13,7 +13,7 @@ class DamagedRecord(RunError):
     """A record that nobody can read."""
 
 
-def parse_record(content: bytes, path: str) -> RunRecord:
+def parse_record(content: bytes, path: str, identity: str) -> RunRecord:
     """Return the record that a file holds.
 
     Parameters
@@ -21,14 +21,24 @@ def parse_record(content: bytes, path: str) -> RunRecord:
     content : bytes
     path : str
         For the messages.
+    identity : str
+        Of the run in whose folder it is.
 
     Raises
     ------
     DamagedRecord
-        If it is not the JSON of a record.
+        If it is not the JSON of a record, or that of another run's.
     RunError
         If a newer version of this package wrote it.
     """
+    try:
+        record = RunRecord.model_validate_json(content)  # quicker than by way of Python objects, as below
+    except ValidationError as error:
+        damage = error
+    else:
+        if record.identity != identity:
+            raise DamagedRecord(f"{path}: this is the record of run {record.identity}; delete it to do this run.")
+        return record
     try:
         fields = from_json(content)
     except ValueError as error:
@@ -39,10 +49,7 @@ def parse_record(content: bytes, path: str) -> RunRecord:
             f"{path}: this record was written by a newer version of metastructure (schema {version}, this one knows "
             f"{SCHEMA_VERSION}); update metastructure."
         )
-    try:
-        return RunRecord.model_validate(fields)
-    except ValidationError as error:
-        raise _damaged(path, error) from error
+    raise _damaged(path, damage) from damage
 
 
 def _damaged(path: str, error: ValueError) -> DamagedRecord:

@@ -34,10 +34,37 @@ class Status:
 def get_status(study: StudySpec, store: Store) -> Status:
     """Return which runs are done, running, failed when last tried, can go on, are not begun, or have a damaged record.
 
+    Parameters
+    ----------
+    study : StudySpec
+        Whose runs are asked about; others in the store are passed over.
+    store : Store
+        Its files are listed once; records are read only where the index does not know them yet.
+
+    Returns
+    -------
+    Status
+        Each run of the study in one field, in the order of ``study.runs()``.
+
     Raises
     ------
     RunError
         If a newer version of this package wrote the store or a record.
+
+    Examples
+    --------
+    Of a store that does not exist yet:
+
+    >>> from metastructure.study.spec import load_study
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> text = "{name: small, data: {nuc: {folder: nuc}}, noises: [clean, 'flip:0.3'], networks: [unet], seeds: [0]}"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "study.yaml")
+    ...     _ = path.write_text(text)
+    ...     status = get_status(load_study(path), Store(Path(folder, "runs")))
+    >>> len(status.done), [run.noise for run in status.missing]
+    (0, ['clean', 'flip:0.3'])
     """
     scanned = store.scan()
     index = store.index(scanned)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import final
 
-from metastructure.study.counts import count
+from metastructure.counts import count
 from metastructure.study.spec import RunSpec, StudySpec
 from metastructure.study.status import Status
 from metastructure.study.store import Store

@@ -10,6 +10,7 @@ done when its record exists, and a record is never overwritten. ``STORE/leases/`
 import io
 import json
 import re
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -136,7 +137,7 @@ class Store:
         """
         path = self._path(_name(run, "record.json"))
         try:
-            record = parse_record(self.files.read(_name(run, "record.json")), path)
+            record = parse_record(self.files.read(_name(run, "record.json")), path, run.identity)
         except FileNotFoundError:
             raise RunError(f"{path}: {run.title} has not run yet.") from None
         return record.model_copy(update={"spec": run})  # another study may call the same recipe otherwise
@@ -217,15 +218,15 @@ class Store:
         StoreError
             If the store cannot be written.
         """
-        carrier = None if isinstance(self.files, LocalFiles) else _Carrier(self, run)
-        lease = take_lease(self.files, run.identity, self.expiry_s, carrier.upload if carrier else None)
+        lease = take_lease(self.files, run.identity, self.expiry_s)
         if lease is None:
             yield None
             return
+        carrier = None if isinstance(self.files, LocalFiles) else _Carrier(self, run, lease)
         self._leases[run.identity] = lease
         try:
             if carrier is not None:
-                carrier.download()
+                carrier.start()
             self._set_damaged_aside(run)
             yield lease
         finally:
@@ -233,8 +234,8 @@ class Store:
             done = False
             with suppress(OSError, StoreError):
                 done = self.is_done(run)
-                if carrier is not None and not done and not lease.is_lost():
-                    carrier.upload()
+                if carrier is not None:
+                    carrier.stop(upload=not done)
             lease.release(done)
 
     def _set_damaged_aside(self, run: RunSpec) -> None:
@@ -243,7 +244,7 @@ class Store:
             return
         content = self.files.read(name)
         try:
-            parse_record(content, self._path(name))
+            parse_record(content, self._path(name), run.identity)
         except DamagedRecord:
             self.files.write(_name(run, DAMAGED), content)
             self.files.remove(name)
@@ -345,9 +346,34 @@ class Store:
 class _Carrier:
     """Keeps the checkpoint of a run of a remote store in step with the file that the training writes here."""
 
-    def __init__(self, store: Store, run: RunSpec) -> None:
+    def __init__(self, store: Store, run: RunSpec, lease: Lease) -> None:
+        self.lease = lease
         self.files, self.name, self.path = store.files, _name(run, "checkpoint.pt"), store.checkpoint(run)
         self.carried: int | None = None
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Download, then upload now and then in a thread of its own: a lease is renewed however long that takes."""
+        self.download()
+        self._thread = threading.Thread(target=self._upload_until_over, daemon=True)
+        self._thread.start()
+
+    def stop(self, upload: bool) -> None:
+        """Stop; upload what was written last, unless the lease is lost."""
+        self._over.set()
+        if self._thread is None:
+            return
+        self._thread.join()
+        if upload and not self.lease.is_lost():
+            self.upload()
+
+    def _upload_until_over(self) -> None:
+        while not self._over.wait(self.lease.interval_s):
+            with suppress(OSError, StoreError):
+                if self.lease.is_lost():
+                    return
+                self.upload()
 
     def download(self) -> None:
         """Put the store's checkpoint here; remove what an earlier try left if the store has none."""

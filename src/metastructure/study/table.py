@@ -123,8 +123,27 @@ def _or_nan(value: float | None) -> float:
 def format_table(table: pd.DataFrame, brief: bool = False) -> list[list[str]]:
     """Return header and rows as short texts for people: scores to 0.1 point, intervals in brackets.
 
-    Columns that are the same for every row (one data set, one network, one seed) are left out; `brief` leaves out the
-    side metrics too, which makes it fit 80 columns.
+    Columns that are the same for every row (one data set, one network, one seed) are left out.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `make_table`: scores in points (0-100), shares in percent.
+    brief : bool
+        Leave out the side metrics too, which makes it fit 80 columns.
+
+    Returns
+    -------
+    list of lists of str
+        The header, then one list a row, all of one length; "–" where a value is NaN.
+
+    Examples
+    --------
+    >>> row = dict.fromkeys(COLUMNS, float("nan")) | {"data": "nuc", "network": "unet", "recipe": "plain", "seeds": 1}
+    >>> row |= {"noise": "dilate:2", "metric": "dice", "changed": 4.04, "ignored": 0.0}
+    >>> row |= {"score": 87.94, "low": 86.6, "high": 89.3}
+    >>> format_table(pd.DataFrame([row]), brief=True)
+    [['label', 'changed %', 'Dice [95 %]', 'minus clean [95 %]'], ['dilate:2', '4.0', '87.9 [86.6, 89.3]', '–']]
     """
     constant = {name for name in ("data", "network", "recipe", "seeds") if table[name].nunique() <= 1}
     metric = " / ".join(METRIC_NAMES[name] for name in dict.fromkeys(table["metric"]))

@@ -37,7 +37,14 @@ class Fitted:
     predictor: Predictor
 
     def score(self, image: ImageArray) -> Score:
-        """Return the score of one image, (H, W) float32 in [0, 1]; zeros for a constant image."""
+        """Return the score of one image, (H, W) float32 in [0, 1]; zeros for a constant image.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not an array of finite numbers.
+        """
+        check_images([image], ["the image"])
         if is_constant(image):
             return np.zeros(image.shape[:2], dtype=np.float32)
         return self.predictor(image)
@@ -156,6 +163,14 @@ def check_images(images: Sequence[ImageArray], names: Sequence[str] | None = Non
     TypeError, ValueError
         That names the image.
     """
+    given: object = images
+    if isinstance(given, np.ndarray):
+        came = f"an array of shape {given.shape}"
+        is_list = given.ndim > 3 or (given.ndim == 3 and given.shape[-1] not in (3, 4))
+    else:
+        came, is_list = type(given).__name__, isinstance(given, Sequence)
+    if not is_list:
+        raise TypeError(f"Give a list of images; got {came}. Only one image goes into brackets: [image].")
     if not len(images):
         raise ValueError("Give at least one image.")
     channels = None
