@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,9 @@ def write_page() -> None:
         "",
     ]
     for name in (*SETS, MANY):
+        if not any(row["set"] == name for row in rows):
+            page += [f"## {name}", "", "Not run.", ""]
+            continue
         for part in ("transductive", "inductive"):
             page += [f"## {name}, {part}", ""]
             page += ["| method | Dice | mean Dice | AUC | accuracy | boundary F1 | seeds | fit s | image s | MiB |"]
@@ -175,7 +179,11 @@ def write_page() -> None:
                     page.append(f"| `{method}` | not run |" + " |" * 8)
             page.append("")
     page += [
-        f"Made by `docs/scripts/unsupervised.py`, Python {platform.python_version()}, {dates[0]} to {dates[-1]}.",
+        "Made by `python docs/scripts/unsupervised.py --seeds 0 1 2` and, for other methods and sets than those by "
+        f"default, `--methods` and `--sets` with the names above; metastructure {version('metastructure')}, numpy "
+        f"{version('numpy')}, scikit-image {version('scikit-image')}, torch {version('torch')}, Python "
+        f"{platform.python_version()}, one thread; seeds 0 to 2, a row with fewer those from 0 on; {dates[0]} to "
+        f"{dates[-1]}. Records: `docs/results/records/unsupervised`.",
         "",
     ]
     (RESULTS / "unsupervised.md").write_text("\n".join(page), encoding="utf-8")
