@@ -95,7 +95,7 @@ def _describe_side(found: FolderSegmentation) -> list[str]:
     if isnan(found.side_share):
         origin = "as was given" if found.fitted in (None, found.out) else "as in the images the method was fitted to"
         return [f"Objects are {side}er than what surrounds them, {origin}."]
-    votes = f" in {round(found.side_share * found.num_asked)} of the {found.num_asked} images that are not constant"
+    votes = f" in {round(found.side_share * found.num_asked)} of the {found.num_asked} images that show something"
     told = [
         f"Objects are taken to be {side}er than what surrounds them: the {side}er part is the smaller one"
         f"{votes if found.num_asked > 1 else ''}. If that is wrong, give --side {other}."

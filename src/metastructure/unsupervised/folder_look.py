@@ -16,8 +16,8 @@ from metastructure.data.journal import hash_file
 from metastructure.errors import DataError, RunError
 from metastructure.training.paths import find_images
 from metastructure.unsupervised.base import Side
+from metastructure.unsupervised.blank import Blank, find_blank
 from metastructure.unsupervised.polarity import decide_side
-from metastructure.unsupervised.segment import is_constant
 
 OnPhase = Callable[[str, int, int], None]
 """``on_phase(what, done, total)`` while a folder is worked on."""
@@ -36,7 +36,9 @@ class FolderLook:
     hashes : dict
         SHA-256 of each image that can be used, by its path below `root`, sorted.
     varied : tuple of str
-        Those of them that are not constant.
+        Those of them that show something.
+    blank : dict
+        Why the others do not.
     failures : dict
         Why an image cannot be used, by its path below `root`.
     channels : int
@@ -52,6 +54,7 @@ class FolderLook:
     root: Path
     hashes: dict[str, str]
     varied: tuple[str, ...]
+    blank: dict[str, Blank]
     failures: dict[str, str]
     channels: int
     mixed: bool
@@ -89,7 +92,7 @@ def look_at_images(
     if images.is_file() and images.suffix.lower() not in IMAGE_SUFFIXES:
         raise DataError(f"{images}: this is no image; give a PNG, JPEG or TIFF file, or a folder of them.")
     hashes, failures, num_channels = dict[str, str](), dict[str, str](), set[int]()
-    varied: list[str] = []
+    varied, blank = list[str](), dict[str, Blank]()
 
     def read() -> Iterator[ImageArray]:
         for index, path in enumerate(paths, start=1):
@@ -100,9 +103,12 @@ def look_at_images(
                 failures[name] = str(error)
             else:
                 num_channels.add(1 if image.ndim == 2 else image.shape[2])
-                if not is_constant(image):
+                why = find_blank(image)
+                if why is None:
                     varied.append(name)
                     yield image
+                else:
+                    blank[name] = why
             if on_phase is not None:
                 on_phase("reading", index, len(paths))
 
@@ -114,7 +120,7 @@ def look_at_images(
     if not hashes:
         raise RunError(f"None of the images in {images} can be used. {join_failures(failures)}")
     K = channels or min(num_channels)
-    return FolderLook(root, hashes, tuple(varied), failures, K, len(num_channels) > 1, found, share)
+    return FolderLook(root, hashes, tuple(varied), blank, failures, K, len(num_channels) > 1, found, share)
 
 
 def with_channels(image: ImageArray, channels: int) -> ImageArray:

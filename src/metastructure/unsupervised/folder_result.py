@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from metastructure._version import __version__
 from metastructure.unsupervised.base import Method, Side
+from metastructure.unsupervised.blank import Blank
 
 LABELS_NAME = "labels"
 EMPTY_BELOW, FULL_ABOVE = 0.0005, 0.9
@@ -34,8 +35,8 @@ class SegmentedImage(BaseModel):
     height, width : int
     foreground : float
         Share of the pixels that are 1.
-    constant : bool
-        Whether the image holds a single grey value; its label is empty then.
+    blank : "constant", "noise" or None
+        Why the image shows nothing, see `metastructure.unsupervised.blank.find_blank`; its label is empty then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,13 +46,13 @@ class SegmentedImage(BaseModel):
     height: int
     width: int
     foreground: float
-    constant: bool
+    blank: Blank | None
 
     @property
     def remark(self) -> str:
         """Return why somebody should look at it, or nothing."""
-        if self.constant:
-            return "constant image"
+        if self.blank:
+            return "constant image" if self.blank == "constant" else "nothing but noise"
         if self.foreground < EMPTY_BELOW:
             return "empty" if not self.foreground else "nearly empty"
         return "nearly full" if self.foreground > FULL_ABOVE else ""
@@ -71,7 +72,7 @@ class FolderSegmentation(BaseModel):
     side_share : float
         Share of the images that spoke for that side; NaN if it was given.
     num_asked : int
-        How many images that is the share of: those that are not constant.
+        How many images that is the share of: those that show something.
     channels : int
         1 or 3, of the images as the method saw them.
     mixed : bool

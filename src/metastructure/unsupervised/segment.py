@@ -7,9 +7,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from metastructure.counts import count
 from metastructure.data.files import ImageArray
 from metastructure.errors import DataError
 from metastructure.unsupervised.base import Method, Predictor, Score, Side, Work
+from metastructure.unsupervised.blank import find_blank
 from metastructure.unsupervised.methods import DEFAULT_METHOD, MethodSpec, parse_method
 from metastructure.unsupervised.polarity import decide_side
 
@@ -37,7 +39,7 @@ class Fitted:
     predictor: Predictor
 
     def score(self, image: ImageArray) -> Score:
-        """Return the score of one image, (H, W) float32 in [0, 1]; zeros for a constant image.
+        """Return the score of one image, (H, W) float32 in [0, 1]; zeros where `find_blank` sees nothing.
 
         Raises
         ------
@@ -45,7 +47,7 @@ class Fitted:
             If it is not an array of finite numbers.
         """
         check_images([image], ["the image"])
-        if is_constant(image):
+        if find_blank(image):
             return np.zeros(image.shape[:2], dtype=np.float32)
         return self.predictor(image)
 
@@ -109,15 +111,15 @@ def fit_method(
     ConfigError
         If the method is unknown or a setting impossible.
     DataError
-        If every image is constant.
+        If every image is constant or shows nothing but noise.
     """
     method = parse_method(method)
     check_images(images, names)
     if side not in ("auto", "bright", "dark"):
         raise ValueError(f"side must be auto, bright or dark; got {side!r}.")
-    varied = [image for image in images if not is_constant(image)]
+    varied = [image for image in images if not find_blank(image)]
     if not varied:
-        raise DataError(f"all {len(images)} images are constant; there is nothing to tell apart.")
+        raise DataError(f"nothing can be told apart in {count(len(images), 'image')}: constant, or nothing but noise.")
     chosen, share = decide_side(varied) if side == "auto" else (side, float("nan"))
     work = Work(chosen, seed, device, threads, **({} if on_progress is None else {"on_progress": on_progress}))
     return Fitted(method, chosen, share, method.fit(varied, work))
@@ -147,12 +149,6 @@ def segment(
     fitted = fit_method(images, method, side=side, seed=seed, device=device, threads=threads, on_progress=on_progress)
     scores = [fitted.score(image) for image in images]
     return Segmentation([(score > THRESHOLD).astype(np.uint8) for score in scores], scores, fitted)
-
-
-def is_constant(image: ImageArray) -> bool:
-    """Return whether all pixels of an image have one mean over the channels."""
-    grey = image if image.ndim == 2 else np.asarray(image, dtype=np.float64).mean(axis=2)
-    return bool(grey.min() == grey.max())
 
 
 def check_images(images: Sequence[ImageArray], names: Sequence[str] | None = None) -> int:

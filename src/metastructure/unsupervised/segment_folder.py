@@ -85,7 +85,7 @@ def segment_folder(
     Raises
     ------
     DataError
-        If there are no images, all are constant, or `out` holds something else.
+        If there are no images, all show nothing, or `out` holds something else.
     RunError
         If no image can be labelled.
     ConfigError
@@ -184,7 +184,10 @@ def look_to_fit(images: Path, side: Side | Literal["auto"], on_phase: OnPhase | 
         raise ValueError(f"side must be auto, bright or dark; got {side!r}.")
     look = look_at_images(images, side, on_phase=on_phase)
     if not look.varied:
-        raise DataError(f"{images}: every image that can be read is constant; there is nothing to tell apart.")
+        raise DataError(
+            f"{images}: every image that can be read is constant, or shows nothing but noise; there is nothing to "
+            "tell apart."
+        )
     return look
 
 
@@ -319,5 +322,5 @@ def _describe(record: Record, look: FolderLook) -> SegmentedImage:
         height=height,
         width=width,
         foreground=record["foreground"],
-        constant=record["file"] not in look.varied,
+        blank=look.blank.get(record["file"]),
     )
