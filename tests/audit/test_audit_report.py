@@ -244,3 +244,20 @@ def test_what_random_pixels_hide_is_not_told_as_absent(audit: Audit) -> None:
     assert "moved against their images" in untested
     assert "moved against their images" not in absent
     assert "duplicates" in absent
+
+
+def test_a_folder_of_two_sets_of_classes_is_doubted(tmp_path: Path) -> None:
+    for name, kind in (("cells", "nuc"), ("roads", "street")):
+        for index in range(3):
+            image, label = generate(kind, seed=7, index=index, height=96, width=96)
+            image = image if image.ndim == 2 else image.mean(axis=2)
+            save_image(tmp_path / "images" / f"{name}{index}.png", image.astype(np.uint8))
+            save_image(tmp_path / "labels" / f"{name}{index}.png", label.astype(np.uint8))
+    verdict = judge(audit_folder(tmp_path / "images", tmp_path / "labels"))
+    assert verdict.level != "harmless"
+    assert any("3 of 6 labels hold at most 2 classes each, the others" in note for note in verdict.not_tested)
+    alone = judge(audit_folder(None, tmp_path / "labels")).not_tested
+    assert any(note.startswith("whether two sets of classes are mixed") for note in alone)
+    for path in (tmp_path / "labels").glob("cells*"):
+        path.unlink()
+    assert not any("mixed" in note for note in judge(audit_folder(None, tmp_path / "labels")).not_tested)

@@ -11,7 +11,7 @@ import numpy as np
 
 from metastructure._version import __version__
 from metastructure.audit.audit_files import NO_FOLDER, AuditFiles, pair_files
-from metastructure.audit.audit_result import Audit, Finding
+from metastructure.audit.audit_result import MIXED, Audit, Finding
 from metastructure.audit.bias_result import BoundaryBias
 from metastructure.audit.boundary_bias import estimate_boundary_bias
 from metastructure.audit.folder_findings import find_duplicates, find_empty, find_outliers, find_unreadable
@@ -247,7 +247,7 @@ def _describe_mixture(files: AuditFiles) -> list[str]:
     num_few = where + LEAST_OF_A_SET
     few, many = held[num_few - 1], held[num_few]
     return [
-        f"whether two sets of classes are mixed: {num_few} of {len(held)} labels hold at most {few} classes each, the "
+        f"{MIXED}: {num_few} of {len(held)} labels hold at most {few} classes each, the "
         f"others {many} or more; if their numbers mean different things, audit each set alone"
     ]
 

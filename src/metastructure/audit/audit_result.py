@@ -31,6 +31,9 @@ Kind = Literal[
 ]
 """The kinds of error, in the order in which they are told; the last is one that only networks find."""
 
+MIXED = "whether two sets of classes are mixed"
+"""How the note of `Audit.notes` begins that doubts that class numbers mean the same in all labels."""
+
 Confidence = Literal["clear", "weak", "none", "not tested"]
 Why = Literal["missing", "spurious", "boundary too far out", "boundary too far in", "other class", "box", "displaced"]
 

@@ -183,7 +183,8 @@ def find_swapped(gathered: Gathered) -> Finding:
             "none": f"Colours fit the classes: {shown}.",
             "not tested": f"Whether objects carry the wrong class is unknown: {evidence.reason}.",
         },
-        "another class is 50 times likelier for at most 5 % of the objects of exact labels whose classes overlap",
+        f"another class is 50 times likelier for at most {percent(SWAPPED_CLEAR)} of the objects of labels believed "
+        "right, whose classes overlap",
         np.nan_to_num(gathered.num_misfits),
     )
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from metastructure.audit.audit_result import Audit, Finding, Kind
+from metastructure.audit.audit_result import MIXED, Audit, Finding, Kind
 from metastructure.audit.random_findings import HIDING_SHARE
 from metastructure.audit.shift import shift_label
 from metastructure.audit.speckle import remove_speckle
@@ -131,6 +131,10 @@ def _is_noisy(audit: Audit) -> bool:
     return is_random or audit.random.reason == NO_STRUCTURE
 
 
+def _find_mixture(audit: Audit) -> str:
+    return next((note for note in audit.notes if note.startswith(MIXED)), "")
+
+
 def hidden_kinds(audit: Audit) -> tuple[Kind, ...]:
     """Return the kinds that cannot be judged for random pixels."""
     kinds = (one.kind for one in audit.findings if one.confidence != "not tested")
@@ -144,9 +148,8 @@ def _level(audit: Audit, is_structural: bool, is_costly: bool) -> Level:
         return "costs"
     found = (*audit.findings, *(() if audit.network is None else audit.network.findings))
     tested = {one.kind for one in found if one.confidence != "not tested" and not _is_guess(one)}
-    enough = (
-        {"random", "bias", "missing"} <= tested and audit.num_images > 1 and not audit.masks and not _is_noisy(audit)
-    )
+    doubted = audit.masks or _is_noisy(audit) or _find_mixture(audit)
+    enough = {"random", "bias", "missing"} <= tested and audit.num_images > 1 and not doubted
     return "harmless" if enough else "cannot tell"
 
 
@@ -203,6 +206,9 @@ def _headline(
             f"{len(audit.masks)} of {audit.num_images} labels hold 0 and 255 only ({named}), and 255 is IGNORE: if "
             "they are masks, write 1 for 255, and audit again."
         )
+    mixture = _find_mixture(audit)
+    if mixture:
+        return f"Two sets of classes may be mixed: {mixture.removeprefix(MIXED).lstrip(': ')}."
     if level == "cannot tell":
         why = audit.boundary_reason or (
             "one image says too little" if audit.num_images < 2 else "the images show too little"
