@@ -169,6 +169,7 @@ def find_devices() -> tuple[list[Device], str]:
 def look_at_folder(folder: Path) -> DataFolder:
     """Return what a folder of data is good for, in words and commands; all its labels are read."""
     from metastructure.data.label_set import scan_labels
+    from metastructure.data.masks import MasksError
     from metastructure.data.summary import summarise_folder
     from metastructure.errors import DataError
     from metastructure.training.paths import find_images
@@ -193,7 +194,7 @@ def look_at_folder(folder: Path) -> DataFolder:
             images = find_images(folder)
         except DataError:
             return say(f"{folder}: neither images nor labels; put PNG, JPEG or TIFF files here.")
-        if (folder / "labels").is_dir() and (folder / "images").is_dir():
+        if isinstance(error, MasksError) or ((folder / "labels").is_dir() and (folder / "images").is_dir()):
             return say(f"{folder}: the labels cannot be used: {error}")
         return say(
             f"{folder}: {_count(len(images), 'image')}; as labels they cannot be used: {error}",

@@ -13,6 +13,10 @@ SAY_HOW_MANY = "say how many classes there are"
 """What to do where a given number of classes tells that 255 is meant as IGNORE."""
 
 
+class MasksError(DataError):
+    """Labels that hold 0 and IGNORE only, where 255 is likely to mean an object."""
+
+
 def check_no_masks(
     labels: Iterable[npt.NDArray[np.integer[Any]]], where: str, otherwise: str = "add labels that hold objects"
 ) -> None:
@@ -29,11 +33,11 @@ def check_no_masks(
 
     Raises
     ------
-    DataError
+    MasksError
         If `are_masks`.
     """
     if are_masks(labels):
-        raise DataError(
+        raise MasksError(
             f"{where}: these labels hold 0 and 255 only, and 255 means IGNORE. If 255 marks objects, rewrite it as "
             f"class 1; if not, {otherwise}."
         )

@@ -1,5 +1,6 @@
 """Several methods on one folder of images, so that somebody without labels can choose among them by eye."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from metastructure.counts import count
 from metastructure.data.files import load_label, write_text
 from metastructure.data.strict_json import to_json
 from metastructure.errors import RunError
@@ -22,6 +24,8 @@ from metastructure.unsupervised.folder_result import (
 from metastructure.unsupervised.label_journal import JOURNAL_NAME
 from metastructure.unsupervised.methods import METHODS, MethodSpec, parse_method
 from metastructure.unsupervised.segment_folder import check_out, look_to_fit, segment_looked
+
+logger = logging.getLogger(__name__)
 
 COMPARISON_NAME = "comparison.json"
 PAGE_NAME = "page.html"
@@ -81,7 +85,9 @@ def compare_methods(
             )
         except Exception as error:  # each library a method is made of raises kinds of its own
             failed[title] = str(error) or type(error).__name__
+            logger.info("%s failed: %s", title, failed[title])
         else:
+            logger.info("%s: %s labelled", title, count(len(result.items), "image"))
             found.append(ComparedMethod(title=title, result=result))
     if not found:
         raise RunError(f"Every method failed on {images}. {join_failures(failed)}")
