@@ -192,7 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of nuc and camvid")
     parser.add_argument("--images", type=int, help="images of each set (default: all of its training images)")
-    parser.add_argument("--coverage", type=int, default=24, help="repetitions on generated nuclei")
+    parser.add_argument("--coverage", type=int, default=50, help="repetitions on generated nuclei")
     parser.add_argument("--generated", type=int, default=40, help="pictures of each generated kind")
     parser.add_argument("--resume", action="store_true", help="keep the rows that the file has")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/transition_estimate.md"))
