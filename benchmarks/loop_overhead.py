@@ -1,10 +1,11 @@
 """Epoch time of `metastructure.training.train` against a bare forward/backward/step loop on the same tensors.
 
-Run:  .venv/bin/python benchmarks/loop_overhead.py
+Run:  OMP_NUM_THREADS=1 .venv/bin/python benchmarks/loop_overhead.py
 Both sides take turns in one process, on batches of the same sizes; the bare side holds its batches ready in memory, so
 that cropping, augmenting, schedule, history and checkpoint all count as overhead of ours. The bars are 1.05 for plain
 targets and 1.15 for density targets with an averaged network; the bare side has neither. One thread and its processor
-seconds: of two, the idle one spins, and other work on the machine shows in wall times.
+seconds: of two, the idle one spins, and other work on the machine shows in wall times. The variable is needed, since
+what torch is told of threads later does not reach the one that goes backwards.
 """
 
 import datetime

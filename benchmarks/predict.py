@@ -1,6 +1,6 @@
 """Time and memory of `Segmenter.predict` on large images against the network's own on the same tiles.
 
-Run:  .venv/bin/python benchmarks/predict.py [--device cuda]
+Run:  OMP_NUM_THREADS=1 .venv/bin/python benchmarks/predict.py [--device cuda]
 Both sides take turns in one process, on the CPU with one thread timed in processor seconds, which other work on the
 machine disturbs least (of two threads the idle one spins, and that counts): ours reads a 16-bit image and gives a
 label, the bare side holds its normalised tiles ready and throws the logits away. The bar on 4096 x 4096 is 1.20. Each

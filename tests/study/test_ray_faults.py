@@ -123,6 +123,14 @@ def probe(helpers: Any) -> Any:
     return ray_probe
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C is heard, also where the tests run in the background of a shell, which turns it off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(helpers: Any, tmp_path_factory: pytest.TempPathFactory) -> list[RunRecord]:
     """Its records when one process does it."""
@@ -232,7 +240,7 @@ def test_failed_runs_are_told_with_their_traceback_and_the_others_go_on(
 
 
 def test_ctrl_c_leaves_a_store_that_goes_on(
-    engine: RayEngine, tmp_path: Path, probe: Any, undisturbed: list[RunRecord]
+    engine: RayEngine, tmp_path: Path, probe: Any, undisturbed: list[RunRecord], heard: None
 ) -> None:
     probe.set_faults({1: "pause"})
     store, first, second = Store(tmp_path), Listener(), Listener()
