@@ -143,9 +143,9 @@ def test_another_folder_under_the_same_name_is_refused(tmp_path: Path, study: St
     with pytest.raises(DataError, match="'one' changed"):
         run_study(spec("bb"), store, ENGINE)
     mixed = [store.load(run) for run in spec("a").runs()]
-    store.save(
-        mixed[0].model_copy(update={"data_fingerprint": "x", "spec": mixed[0].spec.model_copy(update={"seed": 1})}), {}
-    )
+    other = mixed[0].spec.model_copy(update={"seed": 1})
+    changes = {"data_fingerprint": "x", "spec": other, "identity": other.identity}
+    store.save(mixed[0].model_copy(update=changes), {})
     with pytest.raises(RunError, match="saw different files"):
         store.load_done(spec("a").model_copy(update={"seeds": (0, 1)}))
 
