@@ -34,7 +34,9 @@ OUT = Path(__file__).parent / "results" / "predict.md"
 def make_segmenter(device: str) -> Segmenter:
     """Return a residual U-Net of default width, fitted for one epoch to nothing in particular."""
     image = np.eye(64) * 900
-    return Segmenter("residual_unet", epochs=1, crop_px=32, device=device, threads=1).fit([image], [np.eye(64, dtype=np.uint8)])
+    return Segmenter("residual_unet", epochs=1, crop_px=32, device=device, threads=1).fit(
+        [image], [np.eye(64, dtype=np.uint8)]
+    )
 
 
 def make_image(side: int) -> np.ndarray:
