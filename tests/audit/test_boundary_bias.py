@@ -313,12 +313,6 @@ class TestPool:
         assert pooled == pytest.approx([0.3, (6 + 10) / 40, (30 + 6) / 40, (12 + 8) / 40])
         assert np.isnan(_pooled_profile(profiles, np.array([31, 10]))[0])  # less than a quarter of the boundary
 
-    def test_the_interval_spans_images_that_differ(self):
-        images, labels = [picture(20.0 + i) for i in range(8)], [disc(20 + i + 3 * (i % 2)) for i in range(8)]
-        apart = bias(images, labels, num_resamples=200).shift_px
-        alike = bias(images, [disc(20 + i) for i in range(8)], num_resamples=200).shift_px
-        assert apart.high - apart.low > 1 > 5 * (alike.high - alike.low)
-
     def test_one_image_that_says_something_has_no_interval(self):
         found = bias([picture(20), np.zeros((30, 40))], [disc(22), np.zeros((30, 40), int)])
         assert np.isnan([found.shift_px.low, found.shift_px.high]).all()
@@ -400,4 +394,4 @@ def test_nuclei(real_data: Path, spec: str, wanted: float, within: float):
     paths = sorted((folder / "labels").iterdir())[::6]  # the bar is for all of them pooled; neighbours are alike
     labels = [corrupt(load_label(path), parse_noise(spec), seed=0, item=path.stem, num_classes=2) for path in paths]
     images = (load_image(folder / "images" / path.name) for path in paths)
-    assert bias(images, labels, 2).shift_px.value == pytest.approx(wanted, abs=0.75 if wanted else 0.5)
+    assert bias(images, labels, 2).shift_px.value == pytest.approx(wanted, abs=within)

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from metastructure._version import __version__
+from metastructure.counts import count
 
 NAME = "metastructure"
 STORES = "runs"
@@ -197,10 +198,10 @@ def look_at_folder(folder: Path) -> DataFolder:
         if isinstance(error, MasksError) or ((folder / "labels").is_dir() and (folder / "images").is_dir()):
             return say(f"{folder}: the labels cannot be used: {error}")
         return say(
-            f"{folder}: {_count(len(images), 'image')}; as labels they cannot be used: {error}",
+            f"{folder}: {count(len(images), 'image')}; as labels they cannot be used: {error}",
             f"metastructure segment {path} segmented",
         )
-    what = f"{_count(len(labels.entries), 'label')} of {labels.count_classes()} classes"
+    what = f"{count(len(labels.entries), 'label')} of {labels.count_classes()} classes"
     if labels.folder != folder:
         return say(
             f"{folder}: images and {what}", f"metastructure audit {path} -o audited", f"metastructure measure {path}"
@@ -267,7 +268,3 @@ def _memory_text(memory: int | None) -> str:
 
 def _size(num_bytes: int) -> str:
     return f"{num_bytes / 2**30:.1f} GiB"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
