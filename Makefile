@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TEST_PROCESSES ?= 2
 
 .PHONY: demo test docs wheel-check clean
 
@@ -13,7 +14,7 @@ test: $(STAMP)
 	$(BIN)/ruff check src tests benchmarks docs .ci
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest tests/napari src/metastructure/napari
 	$(BIN)/python .ci/wheel_check.py
 

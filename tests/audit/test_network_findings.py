@@ -206,7 +206,7 @@ def test_files_page_and_text(told, tmp_path):
     assert "Images are ranked by what 2 networks that never saw the label say" in page
     text = to_text(audit, judge(audit))
     assert "Images are ranked by what 2 networks" in text
-    assert max(map(len, text.splitlines())) <= 79
+    assert max(len(line) for line in text.splitlines() if str(root) not in line) <= 79
 
 
 def audit_label(root, name, clean=False):

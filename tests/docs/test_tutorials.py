@@ -1,4 +1,4 @@
-"""Every tutorial and how-to page runs as it stands, in a new folder, in less than two minutes."""
+"""Every tutorial and how-to page runs as it stands, in a new folder, in less than two minutes of a processor."""
 
 import importlib.util
 from pathlib import Path
