@@ -40,6 +40,10 @@ METHODS = (
     "random_walker",
     "ridge",
     "ridge:kind=frangi",
+    "local_fitting",
+    "consensus",
+    "restored",
+    "restored:method=consensus",
 )
 KINDS = ("er", "mito", "nuc")
 SEED, FIRST_INDEX, SIDE_PX = 6, 5000, 128

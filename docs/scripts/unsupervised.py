@@ -44,12 +44,14 @@ FIRST_DATA_SEED = 11
 
 SUPERVISED = "supervised"
 CLASSICAL = ("otsu", "li", "triangle", "adaptive", "contrast", "kmeans", "gaussian_mixture", "chan_vese", "geodesic",
-             "random_walker", "ridge", "local_fitting", "consensus")  # fmt: skip
+             "random_walker", "ridge", "local_fitting", "consensus", "restored:method=consensus",
+             "restored")  # fmt: skip
 LEARNT = ("dfc", "autoregressive", "iic")
 IGTT = ("igtt", "igtt:ems=none", "igtt_published", "igtt_published:ems=none")
 OPTIONS = (
     "igtt:evidence=0", "igtt:training.statistics=running", "igtt:evidence=0,training.statistics=running",
-    "igtt:start=otsu", "igtt:start=contrast", "igtt:start=local_fitting", "igtt:ems.points=skeleton,ems.radius_px=1",
+    "igtt:start=otsu", "igtt:start=contrast", "igtt:start=consensus", "igtt:start=restored",
+    "igtt:ems.points=skeleton,ems.radius_px=1",
     "igtt:ems.points=skeleton,ems.radius_px=1,ems.prune_px=4", "igtt:ems.points=skeleton,ems.adaptive=true",
     "igtt:training.teacher_decay=0", "igtt:training.scales=[0.75,1.0]", "igtt:training.networks=3",
     "igtt_published:training.statistics=settled",

@@ -1,5 +1,6 @@
 """iGTT on images small enough to train in seconds: its rounds, its start, its options, its model file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from metastructure.training import Machine, Segmenter
 from metastructure.training.batches import PixelStore
 from metastructure.unsupervised import Work, fit_method, parse_method
 from metastructure.unsupervised.base import to_grey
-from metastructure.unsupervised.igtt import IGTT, NetworkPredictor, PublishedIGTT, pooled_dice
+from metastructure.unsupervised.igtt import IGTT, HeldPredictor, PublishedIGTT, _logit_held, pooled_dice
 from metastructure.unsupervised.rounds import Rounds, _draw_points, _Learner, _make_loss, _rate, run_rounds
 
 QUICK = {"rounds": 3, "first_steps": 60, "steps": 8, "batch_size": 4, "crop_px": 32, "width": 4, "learning_rate": 0.01}
@@ -166,7 +167,7 @@ def test_a_result_that_has_nothing_to_do_with_its_start_is_not_given() -> None:
     lost = {**QUICK, "rounds": 1, "first_steps": 1, "learning_rate": 1e-9}
     with pytest.warns(UserWarning, match="drifted away from its start"):
         fitted = fit_method(images, {"name": "igtt", "evidence": 0, "training": lost}, side="bright", threads=1)
-    start = fit_method(images, "consensus", side="bright")
+    start = fit_method(images, "restored:method=consensus", side="bright")
     np.testing.assert_array_equal(fitted.predict(images[0]), start.predict(images[0]))
 
 
@@ -179,7 +180,7 @@ def test_options_change_the_result(changes: dict[str, object]) -> None:
     images, _ = scenes(2)
     training = {**QUICK, "first_steps": 10, "rounds": 2}
     plain, other = (
-        parse_method({"name": "igtt", "evidence": 8, "training": settings}).fit(images, WORK)(images[0])
+        parse_method({"name": "igtt", "training": settings}).fit(images, WORK)(images[0])
         for settings in (training, training | changes)
     )
     assert not np.array_equal(plain, other)
@@ -189,14 +190,30 @@ def test_a_model_file_says_the_same_and_is_one_that_predict_takes(tmp_path: Path
     images, _ = scenes(2)
     method = IGTT(training=Rounds(**QUICK))
     predictor = method.fit(images, WORK)
-    assert isinstance(predictor, NetworkPredictor)
+    assert isinstance(predictor, HeldPredictor)
     predictor.save(tmp_path / "model.pt")
     np.testing.assert_array_equal(method.load(tmp_path / "model.pt", WORK)(images[0]), predictor(images[0]))
     label = Segmenter.load(tmp_path / "model.pt", device="cpu", threads=1).predict(images[0])
-    assert (label != (predictor(images[0]) > 0.5)).mean() < 0.001  # at the threshold itself the two differ
-    several = NetworkPredictor([*predictor.networks] * 2, method.training, 1, 0.5, predictor.fabric, 0)
+    alone = replace(predictor, evidence=0.0)
+    assert (label != (alone(images[0]) > 0.5)).mean() < 0.001  # at the threshold itself the two differ
+    several = replace(predictor, networks=[*predictor.networks] * 2)
     with pytest.raises(RunError, match="holds one network"):
         several.save(tmp_path / "none.pt")
+
+
+def test_evidence_holds_the_result_as_it_holds_the_candidates() -> None:
+    """Little evidence leaves the networks' label, much the start's; between, both are added as logits."""
+    images, _ = scenes(2)
+    start = parse_method("local_fitting").fit(images, WORK)
+    predictor = IGTT(start="local_fitting", training=Rounds(**QUICK)).fit(images, WORK)
+    assert isinstance(predictor, HeldPredictor)
+    alone, faint, strong = (replace(predictor, evidence=weight)(images[0]) for weight in (0.0, 1e-6, 1e3))
+    np.testing.assert_array_equal(faint > 0.5, alone > 0.5)
+    np.testing.assert_array_equal(strong > 0.5, start(images[0]) > 0.5)
+    assert (alone > 0.5).sum() != (strong > 0.5).sum()
+    p, threshold = np.float32([[0.5, 0.999]]), 0.2  # logits 0 and 6.9, of the threshold -1.386
+    held = _logit_held(p, threshold, np.float32([[-0.6, 0.1]]), 3.0)
+    np.testing.assert_allclose(held, [[1.386 - 1.8, 2.0 + 0.3]], atol=1e-3)
 
 
 def test_the_published_model_turns_its_result_to_the_side_of_the_objects() -> None:

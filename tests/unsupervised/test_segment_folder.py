@@ -19,9 +19,9 @@ from metastructure.data.synthetic import generate
 from metastructure.errors import ConfigError, DataError, RunError
 from metastructure.unsupervised import METHODS, Method, Score, Work, fit_method, load_method, parse_method
 from metastructure.unsupervised import folder_look as look_module
-from metastructure.unsupervised.base import Predictor, to_grey
+from metastructure.unsupervised.base import Predictor, fit_alone, to_grey
 from metastructure.unsupervised.compare_methods import compare_methods
-from metastructure.unsupervised.fitted_file import describe_method, fit_alone, load_fitted
+from metastructure.unsupervised.fitted_file import describe_method, load_fitted
 from metastructure.unsupervised.folder_result import Comparison, FolderSegmentation, method_title
 from metastructure.unsupervised.segment_folder import apply_fitted, segment_folder
 

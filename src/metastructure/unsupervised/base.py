@@ -21,6 +21,9 @@ Grey = npt.NDArray[np.float32]
 Predictor = Callable[[ImageArray], Score]
 """From one image of at least two grey values to its score."""
 
+_ANY_IMAGE = np.eye(2)
+"""Given to methods that learn nothing, whose ``fit`` asks for images and does not look at them."""
+
 
 def _ignore(done: int, total: int) -> None:
     """Report to nobody."""
@@ -77,6 +80,11 @@ class Method(BaseModel, ABC):
             At least one, none of them constant.
         work : Work
         """
+
+
+def fit_alone(method: Method, work: Work) -> Predictor:
+    """Return the predictor of a method that learns nothing from images, which it need not be given."""
+    return method.fit([_ANY_IMAGE], work)
 
 
 def to_grey(image: ImageArray, side: Side = "bright") -> Grey:

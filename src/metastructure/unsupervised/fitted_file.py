@@ -7,7 +7,6 @@ returns is a `Saves` and the method itself a `Loads`; else there is no file, and
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metastructure._version import __version__
@@ -15,14 +14,11 @@ from metastructure.data.files import ImageArray, atomic_path, write_text
 from metastructure.data.journal import hash_file
 from metastructure.data.strict_json import to_json
 from metastructure.errors import DataError, RunError
-from metastructure.unsupervised.base import Method, Predictor, Score, Side, Work
+from metastructure.unsupervised.base import Method, Predictor, Score, Side, Work, fit_alone
 from metastructure.unsupervised.methods import parse_method
 from metastructure.unsupervised.segment import Fitted
 
 METHOD_NAME, MODEL_NAME = "method.json", "model.pt"
-
-_ANY_IMAGE = np.eye(2)
-"""Given to methods that learn nothing, whose ``fit`` asks for images and does not look at them."""
 
 
 @runtime_checkable
@@ -71,11 +67,6 @@ class FittedFile(BaseModel):
     channels: Literal[1, 3]
     seed: int
     model_sha256: str | None
-
-
-def fit_alone(method: Method, work: Work) -> Predictor:
-    """Return the predictor of a method that learns nothing from images."""
-    return method.fit([_ANY_IMAGE], work)
 
 
 def describe_method(method: Method) -> dict[str, Any]:

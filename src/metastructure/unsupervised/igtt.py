@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from lightning_fabric import Fabric
 from pydantic import BaseModel, Field, field_validator
+from scipy.special import expit
 from torch import nn
 
 from metastructure.data.files import ImageArray
@@ -17,7 +18,7 @@ from metastructure.errors import ConfigError, RunError
 from metastructure.networks import NetworkSpec
 from metastructure.training.model_file import Model, ModelHeader, load_model, save_model
 from metastructure.training.settings import Machine, TrainingSettings
-from metastructure.unsupervised.base import Method, Predictor, Score, Side, Work, score_around, to_grey
+from metastructure.unsupervised.base import Method, Predictor, Score, Side, Work, fit_alone, score_around, to_grey
 from metastructure.unsupervised.candidates import best_candidate, best_dice_threshold, search_candidate
 from metastructure.unsupervised.ems import BoolArray, MetaStructureExtraction
 from metastructure.unsupervised.methods import parse_method
@@ -50,7 +51,7 @@ class IGTT(Method):
     Parameters
     ----------
     start : str or mapping
-        The method that gives the first candidates and, in every round, the evidence.
+        The method that gives the first candidates and, in every round and in the end, the evidence.
     evidence : float, at least 0
         Weight of the evidence, in logits for each unit; 0 lets the networks decide alone.
     ems : MetaStructureExtraction, optional
@@ -74,8 +75,8 @@ class IGTT(Method):
     name: ClassVar[str] = "igtt"
     learns: ClassVar[bool] = True
 
-    start: str = "consensus"
-    evidence: Annotated[float, Field(ge=0, le=100)] = 4.0
+    start: str = "restored:method=consensus"
+    evidence: Annotated[float, Field(ge=0, le=100)] = 8.0
     ems: MetaStructureExtraction | None = MetaStructureExtraction(points="candidate", radius_px=0, fraction=0.3)
     training: Rounds = Rounds(teacher_decay=0.95)
 
@@ -96,7 +97,7 @@ class IGTT(Method):
         return start
 
     def fit(self, images: Sequence[ImageArray], work: Work) -> Predictor:
-        """Return what the networks say of an image, after training them on all of these.
+        """Return what networks trained on all of these images and an image's own evidence say of it together.
 
         Warns
         -----
@@ -104,7 +105,7 @@ class IGTT(Method):
             If the result has nothing to do with its start, which is then given instead.
         """
         fabric = Machine(device=work.device, threads=work.threads).fabric()
-        begin = parse_method(self.start).fit(images, work)
+        begin = fit_alone(parse_method(self.start), work)
         found = self.run(images, work, fabric)
         agreement = pooled_dice(found.candidates, [begin(image) > 0.5 for image in images])
         if agreement < LEAST_AGREEMENT:
@@ -115,17 +116,19 @@ class IGTT(Method):
             return begin
         scores = (predict_score(found.networks, image, self.training.scales, fabric) for image in images)
         threshold = best_dice_threshold(scores)
-        return NetworkPredictor(found.networks, self.training, count_channels(images[0]), threshold, fabric, work.seed)
+        return HeldPredictor(
+            found.networks, self.training, count_channels(images[0]), threshold, fabric, work.seed, begin, self.evidence
+        )
 
     def run(self, images: Sequence[ImageArray], work: Work, fabric: Fabric, watch: Watch | None = None) -> Rounded:
         """Return the networks after their rounds; `watch` sees the candidates of each."""
-        begin = parse_method(self.start).fit(images, work)
-        evidence = [np.clip(2 * begin(image) - 1, -MAX_EVIDENCE, MAX_EVIDENCE) for image in images]
+        begin = fit_alone(parse_method(self.start), work)
+        evidence = [_evidence(begin, image) for image in images]
 
         def choose(scores: list[Score]) -> list[BoolArray]:
             threshold = best_dice_threshold(scores)
             return [
-                np.clip(_logit(score) - _logit(threshold), -MAX_LOGIT, MAX_LOGIT) + self.evidence * values > 0
+                _logit_held(score, threshold, values, self.evidence) > 0
                 for score, values in zip(scores, evidence, strict=True)
             ]
 
@@ -152,9 +155,11 @@ class IGTT(Method):
         model = load_model(path)
         fabric = Machine(device=work.device, threads=work.threads).fabric()
         header = model.header
-        return NetworkPredictor(
-            [model.network], self.training, header.num_channels, header.threshold, fabric, header.seed
-        )
+        begin = fit_alone(parse_method(self.start), work)
+        return HeldPredictor(
+            [model.network], self.training, header.num_channels, header.threshold, fabric, header.seed, begin,
+            self.evidence,
+        )  # fmt: skip
 
 
 class PublishedIGTT(Method):
@@ -229,8 +234,12 @@ class PublishedIGTT(Method):
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkPredictor:
-    """The mean foreground probability of networks, cut at a threshold; one network can be kept as a model file."""
+class HeldPredictor:
+    """The mean foreground probability of networks beside the evidence of the start; one network can be kept as a file.
+
+    The model file holds the network and its threshold alone, which ``metastructure predict`` takes; `IGTT.load` puts
+    the start back, which has learnt nothing.
+    """
 
     networks: list[nn.Module]
     training: Rounds
@@ -238,10 +247,16 @@ class NetworkPredictor:
     threshold: float
     fabric: Fabric
     seed: int
+    start: Predictor
+    evidence: float
 
     def __call__(self, image: ImageArray) -> Score:
         """Return the score of one image."""
-        return score_around(predict_score(self.networks, image, self.training.scales, self.fabric), self.threshold)
+        p = predict_score(self.networks, image, self.training.scales, self.fabric)
+        if self.evidence == 0:
+            return score_around(p, self.threshold)
+        logit = _logit_held(p, self.threshold, _evidence(self.start, image), self.evidence)
+        return np.asarray(expit(logit), dtype=np.float32)
 
     def save(self, path: Path) -> None:
         """Write a model file that ``metastructure predict`` takes.
@@ -274,6 +289,17 @@ def pooled_dice(first: Sequence[BoolArray], second: Sequence[BoolArray]) -> floa
     shared = sum(int(np.count_nonzero(a & b)) for a, b in zip(first, second, strict=True))
     total = sum(int(np.count_nonzero(a)) + int(np.count_nonzero(b)) for a, b in zip(first, second, strict=True))
     return 2 * shared / total if total else 1.0
+
+
+def _evidence(start: Predictor, image: ImageArray) -> Score:
+    """Return what the image itself says for the object, from -MAX_EVIDENCE to MAX_EVIDENCE."""
+    return np.clip(2 * start(image) - 1, -MAX_EVIDENCE, MAX_EVIDENCE)
+
+
+def _logit_held(p: Score, threshold: float, evidence: Score, weight: float) -> npt.NDArray[np.float64]:
+    """Return networks and image together, above 0 in objects."""
+    logit = np.clip(_logit(p) - _logit(threshold), -MAX_LOGIT, MAX_LOGIT) + weight * evidence
+    return np.asarray(logit, dtype=np.float64)
 
 
 def _logit(probability: Score | float) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ METHODS: dict[str, str] = {
     "igtt": "metastructure.unsupervised.igtt:IGTT",
     "igtt_published": "metastructure.unsupervised.igtt:PublishedIGTT",
     "consensus": "metastructure.unsupervised.consensus:Consensus",
+    "restored": "metastructure.unsupervised.restored:Restored",
     "local_fitting": "metastructure.unsupervised.local_fitting:LocalFitting",
     "otsu": "metastructure.unsupervised.otsu:Otsu",
     "li": "metastructure.unsupervised.li:Li",

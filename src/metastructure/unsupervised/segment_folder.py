@@ -21,11 +21,10 @@ from metastructure.data.journal import hash_outputs, lie_apart, start_journal
 from metastructure.data.strict_json import to_json
 from metastructure.errors import DataError, MetastructureError, RunError
 from metastructure.training.paths import targets_in_folder
-from metastructure.unsupervised.base import Method, Score, Side, Work
+from metastructure.unsupervised.base import Method, Score, Side, Work, fit_alone
 from metastructure.unsupervised.fitted_file import (
     METHOD_NAME,
     describe_method,
-    fit_alone,
     load_fitted,
     read_fitted,
     save_fitted,
