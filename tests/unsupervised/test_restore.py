@@ -18,7 +18,7 @@ from metastructure.unsupervised.restore import (
     restore,
     restoring_gain,
 )
-from metastructure.unsupervised.restored import MAX_GAINS, dispersion
+from metastructure.unsupervised.restored import MAX_GAINS, choose_restored, dispersion
 
 
 def patches(blur_px: float, noise: float, seed: int = 0, height: int = 160, width: int = 130) -> Grey:
@@ -30,10 +30,10 @@ def patches(blur_px: float, noise: float, seed: int = 0, height: int = 160, widt
 
 
 @pytest.mark.parametrize("blur_px", [0.8, 1.5, 2.5])
-@pytest.mark.parametrize("noise", [0.03, 0.1])
+@pytest.mark.parametrize("noise", [0.03, 0.1, 0.3])
 def test_blur_and_noise_of_sharp_regions_are_found(blur_px: float, noise: float) -> None:
     found = fit_spectrum(patches(blur_px, noise))
-    assert found.blur_px == pytest.approx(blur_px, abs=0.3)
+    assert found.blur_px == pytest.approx(blur_px, abs=0.12 if noise < 0.3 else 0.3)  # an exponent of 2.5 is 0.2 off
     assert np.sqrt(found.noise) == pytest.approx(noise, rel=0.1)
 
 
@@ -121,19 +121,44 @@ def test_dispersion_by_hand() -> None:
     assert dispersion(grey) == pytest.approx((0.0495 / 0.901) ** 2, rel=0.1)
 
 
-def test_blur_is_undone_where_it_is_blur_and_not_where_noise_is_smooth() -> None:
-    blurred = to_grey(patches(1.5, 0.03))
+def test_each_image_takes_the_filter_that_suits_it() -> None:
     rng = np.random.default_rng(1)
-    smooth_noise = to_grey(gaussian_filter(patches(0, 0) + rng.normal(0, 0.5, (160, 130)), 1.0))
-    chosen = [
-        int(np.argmin([dispersion(image) for image in restore(grey, MAX_GAINS)])) for grey in (blurred, smooth_noise)
-    ]
-    assert chosen[0] > 0
-    assert chosen[1] == 0
-    method = parse_method("restored:method=otsu")
-    for grey, index in zip((blurred, smooth_noise), chosen, strict=True):
-        alone = parse_method("otsu").fit([], Work())(restore(grey, MAX_GAINS)[index])
-        np.testing.assert_array_equal(method.fit([], Work())(grey), alone)
+    sharp = patches(0, 0)
+    lines = np.zeros((160, 130))
+    lines[10::16] = lines[11::16] = lines[12::16] = 1
+    texture = gaussian_filter(rng.normal(size=sharp.shape), 1.2)
+    images = {
+        "blurred": to_grey(patches(1.5, 0.03)),
+        "noisy": to_grey(patches(0.5, 0.25)),
+        "smooth noise": to_grey(gaussian_filter(sharp + rng.normal(0, 0.5, sharp.shape), 1.0)),
+        "lines on texture": to_grey(lines + 0.25 * texture / texture.std() + rng.normal(0, 0.03, sharp.shape)),
+    }
+    chosen = {}
+    for name, grey in images.items():
+        among = [grey, *restore(grey, MAX_GAINS)]
+        chosen[name] = int(np.argmin([dispersion(image) for image in among]))
+        np.testing.assert_array_equal(choose_restored(grey), among[chosen[name]])
+        alone = parse_method("otsu").fit([], Work())(among[chosen[name]])
+        np.testing.assert_array_equal(parse_method("restored:method=otsu").fit([], Work())(grey), alone)
+    assert chosen["blurred"] > 1
+    assert chosen["noisy"] >= 1
+    assert chosen["smooth noise"] <= 1
+    assert chosen["lines on texture"] == 0
+
+
+@pytest.mark.parametrize(
+    ("grey", "message"),
+    [
+        (np.ones((20, 20)), "more than one value"),
+        (np.full((20, 20), np.nan), "finite"),
+        (np.eye(15), "at least 16 px a side"),
+        (np.zeros((20, 20, 3)), "at least 16 px a side"),
+    ],
+    ids=["constant", "nan", "small", "colour"],
+)
+def test_what_has_no_spectrum_is_refused(grey: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit_spectrum(grey)
 
 
 @pytest.mark.parametrize("kind", ["er", "mito"])

@@ -31,7 +31,7 @@ MAX_EVIDENCE = 0.7
 """The same for the image; evidence is about 0.5 in objects."""
 
 LEAST_AGREEMENT = 0.5
-"""Dice between result and start below which the start is given instead."""
+"""Dice between the networks' labels and the start's below which the start's are given instead."""
 
 
 def _over_default(model: type[BaseModel], value: Any) -> Any:
@@ -63,8 +63,9 @@ class IGTT(Method):
     What differs from the published model (`PublishedIGTT`), and why, is told in ``docs/igtt.md``: a warm start; a
     loss that is right for rare objects, where L_DMI calls an object whatever is more likely one than the average pixel;
     a mean of the weights that predicts (Tarvainen and Valpola, NeurIPS 2017), with batch norm's statistics taken anew
-    before each prediction; evidence. If the
-    result agrees with its start by a Dice of less than LEAST_AGREEMENT, the start is given, with a warning.
+    before each prediction; evidence. With
+    the default weight no pixel changes whose evidence is beyond a quarter; a network that by itself agrees with the
+    start by a Dice of less than LEAST_AGREEMENT is not used: the start is given, with a warning.
 
     References
     ----------
@@ -102,29 +103,38 @@ class IGTT(Method):
         Warns
         -----
         UserWarning
-            If the result has nothing to do with its start, which is then given instead.
+            If what the networks say has nothing to do with their start, which is then given instead.
         """
         fabric = Machine(device=work.device, threads=work.threads).fabric()
         begin = fit_alone(parse_method(self.start), work)
-        found = self.run(images, work, fabric)
-        agreement = pooled_dice(found.candidates, [begin(image) > 0.5 for image in images])
+        evidence = [_evidence(begin, image) for image in images]
+        networks = self._run(images, evidence, work, fabric).networks
+        scores = [predict_score(networks, image, self.training.scales, fabric) for image in images]
+        threshold = best_dice_threshold(scores)
+        agreement = pooled_dice([score > threshold for score in scores], [values > 0 for values in evidence])
         if agreement < LEAST_AGREEMENT:
             warnings.warn(
                 f"igtt drifted away from its start (Dice {agreement:.2f}); the labels are those of {self.start!r}.",
                 stacklevel=3,
             )
             return begin
-        scores = (predict_score(found.networks, image, self.training.scales, fabric) for image in images)
-        threshold = best_dice_threshold(scores)
         return HeldPredictor(
-            found.networks, self.training, count_channels(images[0]), threshold, fabric, work.seed, begin, self.evidence
+            networks, self.training, count_channels(images[0]), threshold, fabric, work.seed, begin, self.evidence
         )
 
     def run(self, images: Sequence[ImageArray], work: Work, fabric: Fabric, watch: Watch | None = None) -> Rounded:
         """Return the networks after their rounds; `watch` sees the candidates of each."""
         begin = fit_alone(parse_method(self.start), work)
-        evidence = [_evidence(begin, image) for image in images]
+        return self._run(images, [_evidence(begin, image) for image in images], work, fabric, watch)
 
+    def _run(
+        self,
+        images: Sequence[ImageArray],
+        evidence: Sequence[Score],
+        work: Work,
+        fabric: Fabric,
+        watch: Watch | None = None,
+    ) -> Rounded:
         def choose(scores: list[Score]) -> list[BoolArray]:
             threshold = best_dice_threshold(scores)
             return [

@@ -15,7 +15,10 @@ from metastructure.unsupervised.methods import parse_method
 from metastructure.unsupervised.restore import restore
 
 MAX_GAINS = (1.0, 1.5, 2.0)
-"""How much a frequency may be amplified to undo blur. Of those tried, each image takes one."""
+"""How much a frequency may be amplified to undo blur."""
+
+LOOK_PX = 512
+"""Among the filters is chosen by a part of so many pixels a side from the middle of the image."""
 
 
 class Restored(Method):
@@ -32,8 +35,9 @@ class Restored(Method):
     -----
     `metastructure.unsupervised.restore` tells blur and noise from the image's spectrum. Noise that is not white, such
     as a camera's or a codec's smoothed noise, passes for blurred detail there, and undoing its blur would bring it
-    out. So each image takes, of MAX_GAINS, the one whose pixels lie nearest to the two grey values of object and
-    background around them (`dispersion`): less blur draws pixels to these two, more noise drives them away.
+    out; texture passes for it too, and would be smoothed. So each image takes, of itself and the filtered ones of
+    MAX_GAINS, the one whose pixels lie nearest to the two grey values of object and background around them
+    (`dispersion`): less noise and less blur draw pixels to these two, more of either drives them away.
     """
 
     name: ClassVar[str] = "restored"
@@ -56,10 +60,16 @@ class Restored(Method):
         inner = parse_method(self.method).fit(images, replace(work, side="bright"))
 
         def predict(image: ImageArray) -> Score:
-            best: Grey = min(restore(to_grey(image, work.side), MAX_GAINS), key=dispersion)
-            return inner(best)
+            return inner(choose_restored(to_grey(image, work.side)))
 
         return predict
+
+
+def choose_restored(grey: Grey) -> Grey:
+    """Return, of an image and what `restore` makes of it, the one of least `dispersion`; (H, W), objects bright."""
+    tops = [max(0, (side - LOOK_PX) // 2) for side in grey.shape]
+    part = tuple(slice(top, top + LOOK_PX) for top in tops)
+    return min([grey, *restore(grey, MAX_GAINS)], key=lambda image: dispersion(image[part]))
 
 
 def dispersion(grey: Grey) -> float:
@@ -67,12 +77,14 @@ def dispersion(grey: Grey) -> float:
 
     Parameters
     ----------
-    grey : (H, W) array of more than one value
-        Objects bright.
+    grey : (H, W) array
+        Objects bright. One value only has no dispersion: infinite.
 
     Notes
     -----
     The two values are those of `LocalFitting` without smoothing, which lie at +0.5 and -0.5 of its evidence.
     """
+    if grey.min() == grey.max():
+        return float("inf")
     distance = np.abs(LocalFitting(smoothing_px=0).evidence(grey, "bright")) - 0.5
     return float(np.square(distance, dtype=np.float64).mean())
