@@ -87,7 +87,12 @@ def test_one_sure_member_does_not_outvote_two() -> None:
 
 @pytest.mark.parametrize(
     ("members", "message"),
-    [("igtt", "need no training"), ("consensus", "no consensus"), ("otsi", "did you mean"), ("", "unknown method")],
+    [
+        ("igtt", "each of members must be a method that needs no training"),
+        ("consensus", "other methods than consensus"),
+        ("otsi", "did you mean"),
+        ("", "unknown method"),
+    ],
 )
 def test_members_that_cannot_be_are_refused(members: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

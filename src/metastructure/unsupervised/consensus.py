@@ -7,9 +7,8 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from metastructure.data.files import ImageArray
-from metastructure.errors import ConfigError
 from metastructure.unsupervised.base import Method, Predictor, Score, Work
-from metastructure.unsupervised.methods import parse_method
+from metastructure.unsupervised.methods import parse_method, parse_untrained
 
 SUREST = 0.85
 """A score above it, or below 1 - SUREST, counts as that much, so that no method outweighs two others."""
@@ -43,12 +42,8 @@ class Consensus(Method):
     @classmethod
     def _check(cls, members: tuple[str, ...]) -> tuple[str, ...]:
         for member in members:
-            try:
-                method = parse_method(member)
-            except ConfigError as error:
-                raise ValueError(str(error)) from None
-            if method.learns or isinstance(method, Consensus):
-                raise ValueError(f"members must be methods that need no training, and no consensus; got {member!r}")
+            if isinstance(parse_untrained("each of members", member), Consensus):
+                raise ValueError(f"members must be other methods than consensus; got {member!r}")
         return members
 
     def fit(self, images: Sequence[ImageArray], work: Work) -> Predictor:

@@ -14,14 +14,14 @@ from scipy.special import expit
 from torch import nn
 
 from metastructure.data.files import ImageArray
-from metastructure.errors import ConfigError, RunError
+from metastructure.errors import RunError
 from metastructure.networks import NetworkSpec
 from metastructure.training.model_file import Model, ModelHeader, load_model, save_model
 from metastructure.training.settings import Machine, TrainingSettings
 from metastructure.unsupervised.base import Method, Predictor, Score, Side, Work, fit_alone, score_around, to_grey
 from metastructure.unsupervised.candidates import best_candidate, best_dice_threshold, search_candidate
 from metastructure.unsupervised.ems import BoolArray, MetaStructureExtraction
-from metastructure.unsupervised.methods import parse_method
+from metastructure.unsupervised.methods import parse_method, parse_untrained
 from metastructure.unsupervised.rounds import Rounded, Rounds, Watch, predict_score, run_rounds
 
 MAX_LOGIT = 2.0
@@ -89,12 +89,7 @@ class IGTT(Method):
     @field_validator("start")
     @classmethod
     def _check_start(cls, start: str) -> str:
-        try:
-            method = parse_method(start)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        if method.learns:
-            raise ValueError(f"start must be a method that needs no training; got {start!r}")
+        parse_untrained("start", start)
         return start
 
     def fit(self, images: Sequence[ImageArray], work: Work) -> Predictor:

@@ -78,6 +78,23 @@ def parse_method(spec: MethodSpec) -> Method:
         raise ConfigError(f"method {name!r}: {where}: {first['msg']}; its settings: {known}.") from None
 
 
+def parse_untrained(field: str, spec: str) -> Method:
+    """Return the method that a setting of another method names, one that needs no training.
+
+    Raises
+    ------
+    ValueError
+        For pydantic, naming the setting `field`, if there is no such method or it has to be trained.
+    """
+    try:
+        method = parse_method(spec)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    if method.learns:
+        raise ValueError(f"{field} must be a method that needs no training; got {spec!r}")
+    return method
+
+
 def load_method(name: str) -> type[Method]:
     """Return the class of a name in METHODS."""
     module, _, attribute = METHODS[name].partition(":")

@@ -8,10 +8,9 @@ import numpy as np
 from pydantic import field_validator
 
 from metastructure.data.files import ImageArray
-from metastructure.errors import ConfigError
 from metastructure.unsupervised.base import Grey, Method, Predictor, Score, Work, to_grey
 from metastructure.unsupervised.local_fitting import LocalFitting
-from metastructure.unsupervised.methods import parse_method
+from metastructure.unsupervised.methods import parse_method, parse_untrained
 from metastructure.unsupervised.restore import restore
 
 MAX_GAINS = (1.0, 1.5, 2.0)
@@ -47,12 +46,8 @@ class Restored(Method):
     @field_validator("method")
     @classmethod
     def _check(cls, method: str) -> str:
-        try:
-            inner = parse_method(method)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        if inner.learns or isinstance(inner, Restored):
-            raise ValueError(f"method must be one that needs no training, and not restored; got {method!r}")
+        if isinstance(parse_untrained("method", method), Restored):
+            raise ValueError(f"method must be another one than restored; got {method!r}")
         return method
 
     def fit(self, images: Sequence[ImageArray], work: Work) -> Predictor:
