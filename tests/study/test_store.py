@@ -150,7 +150,7 @@ def test_a_run_whose_lease_was_lost_writes_nothing(study: StudySpec, make_record
 def test_status_says_who_runs_what(study: StudySpec, tmp_path: Path) -> None:
     store, (first, second, *_) = Store(tmp_path), study.runs()
     store.note_failure(second, RunError(f"{second.title}: no luck."))
-    with store.hold(first) as lease, store.hold(second):
+    with store.hold(first) as lease, store.hold(second):  # which is tried again
         assert lease is not None
         status = get_status(study, store)
         text = status_to_text(study, status, store)
@@ -167,7 +167,18 @@ def test_status_says_who_runs_what(study: StudySpec, tmp_path: Path) -> None:
             "process": str(os.getpid()),
             "since": lease.holder.since,
         }
-    assert [len(get_status(study, store).failed), len(get_status(study, store).missing)] == [1, 3]
+    assert [len(get_status(study, store).running), len(get_status(study, store).missing)] == [0, 4]
+
+
+def test_a_run_whose_worker_died_has_failed_whatever_its_lease_says(study: StudySpec, tmp_path: Path) -> None:
+    store, (run, *_) = Store(tmp_path), study.runs()
+    with store.hold(run):
+        Store(tmp_path).note_failure(run, RunError(f"{run.title}: its worker died 4 times."))  # as the driver does
+        status = get_status(study, store)
+        assert (status.failed, status.running) == ((run,), ())
+    assert get_status(study, store).failed == (run,)
+    with store.hold(run):
+        assert [held for held, _ in get_status(study, store).running] == [run]
 
 
 def test_a_damaged_record_is_told_and_done_again(tmp_path: Path, study: StudySpec, finished: Store) -> None:

@@ -157,7 +157,6 @@ def try_run(
             if store.is_done(run):
                 return store.load(run)
             progress.run_started(run)
-            store.forget_failure(run)
             record = execute_run(run, data, store, machine, functools.partial(progress.epoch_done, run))
             return record if store.is_done(run) else None  # taken over by another process, whose record will count
     except RunError as error:

@@ -79,10 +79,10 @@ def get_status(study: StudySpec, store: Store) -> Status:
         lease = leases.get(identity)
         if identity in index.rows:
             (damaged if index.is_damaged(identity) else done).append(run)
+        elif there.failed is not None:  # noted since the lease was taken, if there is one: its holder is dead or dying
+            failed.append(run)
         elif lease is not None and not is_free(store.files, identity, lease, store.expiry_s, now):
             running.append((run, lease.holder))
-        elif there.failed is not None:
-            failed.append(run)
         elif there.checkpoint is not None:
             started.append(run)
         else:

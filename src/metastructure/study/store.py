@@ -101,11 +101,10 @@ class Store:
         return text.removeprefix(f"{run.title}: ")
 
     def note_failure(self, run: RunSpec, error: RunError) -> None:
-        """Keep what went wrong, until the run is tried again."""
+        """Keep what went wrong, until somebody holds the run again."""
         self.files.write(_name(run, "failed.txt"), str(error).encode())
 
-    def forget_failure(self, run: RunSpec) -> None:
-        """Remove what `note_failure` kept, if anything."""
+    def _forget_failure(self, run: RunSpec) -> None:
         self.files.remove(_name(run, "failed.txt"))
 
     def scan(self) -> dict[str, RunFiles]:
@@ -210,8 +209,9 @@ class Store:
     def hold(self, run: RunSpec) -> Iterator[Lease | None]:
         """Give the lease on a run while inside, or None where another process has it.
 
-        With the lease in hand a damaged record is set aside with a warning, so that the run is done again. After the
-        first look inside ask `is_done`: the other process may have ended in between.
+        With the lease in hand the failure of an earlier try is forgotten, and a damaged record is set aside with a
+        warning, so that the run is done again. After the first look inside ask `is_done`: the other process may have
+        ended in between.
 
         Raises
         ------
@@ -225,6 +225,7 @@ class Store:
         carrier = None if isinstance(self.files, LocalFiles) else _Carrier(self, run, lease)
         self._leases[run.identity] = lease
         try:
+            self._forget_failure(run)
             if carrier is not None:
                 carrier.start()
             self._set_damaged_aside(run)
@@ -280,7 +281,7 @@ class Store:
         self.files.create(_name(run, "record.json"), record.model_dump_json(indent=None).encode())
         self.files.remove(_name(run, "checkpoint.pt"))
         self.checkpoint(run).unlink(missing_ok=True)
-        self.forget_failure(run)
+        self._forget_failure(run)
 
     def load_samples(self, run: RunSpec) -> Samples:
         """Return the sample images of a finished run; empty if they were not kept."""
