@@ -146,12 +146,55 @@ def test_a_palette_gives_classes_for_labels_and_colours_for_images(tmp_path: Pat
     assert load_image(tmp_path / "image" / "a.tif")[0, 1].tolist() == [1, 7, 254]
 
 
+ABOVE_0 = np.array([[0, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 0]], np.uint8)
+ONE_CLASS = {
+    "mask.png": 255 * ABOVE_0,
+    "numbered.tif": ABOVE_0 * np.arange(300, 304, dtype=np.uint16),
+    "floats.tif": ABOVE_0 * np.array([[0.2], [7], [1]], np.float32),
+    "colours.png": np.stack([ABOVE_0 * [[0, 9, 0, 0]], ABOVE_0 * [[0, 0, 9, 9]], 0 * ABOVE_0], -1).astype(np.uint8),
+    "grey_alpha.png": np.stack([ABOVE_0, 255 + 0 * ABOVE_0], -1),
+    "alpha.png": np.concatenate([255 * np.stack([ABOVE_0] * 3, -1), np.full((3, 4, 1), 255)], -1).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("name", ONE_CLASS)
+def test_all_above_0_becomes_class_1(tmp_path: Path, name: str):
+    (tmp_path / "in").mkdir()
+    if name.endswith("png"):
+        Image.fromarray(ONE_CLASS[name]).save(tmp_path / "in" / name)
+    else:
+        tifffile.imwrite(tmp_path / "in" / name, ONE_CLASS[name])
+    convert_files(tmp_path / "in", tmp_path / "out", "png", one_class=True)
+    back = load_label(tmp_path / "out" / f"{name[:-4]}.png")
+    np.testing.assert_array_equal(back, ABOVE_0)
+
+
+def test_all_above_0_of_colours_stored_one_after_another_becomes_class_1(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    planes = np.stack([0 * ABOVE_0, ABOVE_0, 0 * ABOVE_0])
+    tifffile.imwrite(tmp_path / "in" / "p.tif", planes, photometric="rgb", planarconfig="separate")
+    convert_files(tmp_path / "in", tmp_path / "out", "png", one_class=True)
+    np.testing.assert_array_equal(load_label(tmp_path / "out" / "p.png"), ABOVE_0)
+
+
+def test_all_above_0_of_a_coloured_stack_becomes_class_1(tmp_path: Path):
+    pixels = np.stack([ABOVE_0, 1 - ABOVE_0])[..., np.newaxis] * np.array([0, 0, 5], np.uint8)
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "s.tif", pixels, photometric="rgb", imagej=True, metadata={"axes": "ZYXS"})
+    convert_files(tmp_path / "in", tmp_path / "out", "png", one_class=True)
+    for number, plane in enumerate([ABOVE_0, 1 - ABOVE_0]):
+        np.testing.assert_array_equal(load_label(tmp_path / "out" / f"s_z{number:02}.png"), plane)
+
+
 def save_bad_inputs(root: Path) -> None:
     """What the calls of `BAD_CALLS` name."""
     save_labels(root / "labels")
     save_image(root / "photo" / "p.png", np.arange(110, dtype=np.uint8).reshape(10, 11))
     save_image(root / "masks" / "m.png", np.array([[0, 255]], np.uint8))
     save_image(root / "floats" / "f.tif", np.array([[0.5, 1]], np.float32))
+    save_image(root / "lossy" / "l.jpg", np.zeros((8, 8), np.uint8))
+    (root / "channels").mkdir()
+    tifffile.imwrite(root / "channels" / "c.tif", np.zeros((2, 8, 8), np.uint8), imagej=True, metadata={"axes": "CYX"})
     save_image(root / "twice" / "t.png", LABELS["a"])
     save_image(root / "twice" / "t.tif", LABELS["a"])
     for name, content in {
@@ -187,6 +230,9 @@ BAD_CALLS = {
     "regions without their image": ({"source": "roi", "images": "photo"}, "have no image; expected .*photo/a"),
     "annotations of another size": ({"source": "me", "images": "labels"}, r"3 x 4 pixels, .* of 9 x 9"),
     "channel of annotations": ({"source": "me", "channel": 0}, "of images only"),
+    "one class of annotations": ({"source": "me", "one_class": True}, "of pixels only"),
+    "one class of two channels": ({"source": "channels", "one_class": True}, "this file holds 2"),
+    "one class of jpeg": ({"source": "lossy", "one_class": True}, r"l\.jpg: JPEG changes values"),
     "too few names": ({"source": "labels", "to": "labelme", "classes": ["a"]}, "hold class 2, but 1 classes"),
 }
 

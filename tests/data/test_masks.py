@@ -50,7 +50,9 @@ def test_labels_are_read_up_to_the_first_object() -> None:
 
 
 def test_the_message_names_the_place_and_says_what_to_do() -> None:
-    with pytest.raises(DataError, match=r"^my labels: .* 0 and 255 only, .* rewrite it as class 1; if not, go home\.$"):
+    with pytest.raises(
+        DataError, match=r"^my labels: .* 0 and 255 only, .* rewrite it as class 1 .*; if not, go home\.$"
+    ):
         check_no_masks([MASK], "my labels", "go home")
 
 

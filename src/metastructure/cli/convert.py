@@ -35,6 +35,9 @@ def convert(
     ] = None,
     labels: Annotated[bool, typer.Option("--labels", help="The pixels of SRC are classes, not values.")] = False,
     channel: Annotated[int | None, typer.Option(min=0, help="Take this channel only, from 0.")] = None,
+    one_class: Annotated[
+        bool, typer.Option("--one-class", help="Write 1 for all above 0: masks of 0 and 255, numbered objects.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Convert images, labels and annotations, so that all other commands can work on plain folders.
@@ -42,6 +45,8 @@ def convert(
     Read are PNG, JPEG, TIFF (OME, ImageJ, stacks), OME-Zarr, NIfTI; COCO, LabelMe and ImageJ regions become labels.
 
     Example: metastructure convert annotations.json labels --to png --classes cell,nucleus
+
+    Example: metastructure convert masks labels --to png --one-class
 
     Example: metastructure convert stacks planes --to tif
     """
@@ -52,7 +57,15 @@ def convert(
         raise typer.BadParameter("--classes takes different names with commas between them, such as cell,nucleus")
     with show_progress("converting") as on_item:
         done = convert_files(
-            source, out, to.value, classes=names, images=images, is_label=labels, channel=channel, on_item=on_item
+            source,
+            out,
+            to.value,
+            classes=names,
+            images=images,
+            is_label=labels,
+            channel=channel,
+            one_class=one_class,
+            on_item=on_item,
         )
     if as_json:
         print(done.model_dump_json(indent=1))

@@ -60,6 +60,7 @@ def convert_files(
     images: Path | None = None,
     is_label: bool = False,
     channel: int | None = None,
+    one_class: bool = False,
     on_item: OnItem | None = None,
 ) -> Converted:
     """Write images, labels or annotations in another format.
@@ -84,6 +85,9 @@ def convert_files(
         Implied by ``coco``, ``labelme`` and ``roi``.
     channel : int, optional
         Take this channel only, from 0.
+    one_class : bool
+        Write 1 for every pixel above 0, in any of its colours but for alpha: for masks of 0 and 255, and numbered
+        objects. Implies `is_label`.
     on_item : callable, optional
         ``on_item(done, total)`` after each file, or each image of a COCO file.
 
@@ -123,7 +127,8 @@ def convert_files(
         raise ConfigError(f"to must be one of {', '.join(TARGETS)}; got {to!r}.")
     _check_out(source, out, to)
     sizes = {} if images is None else by_name(find_rasters(Path(images)), Path(images))
-    found = read_source(source, classes, sizes, images, is_label or to in OUTLINE_TARGETS, channel)
+    is_label = is_label or one_class or to in OUTLINE_TARGETS
+    found = read_source(source, classes, sizes, images, is_label, channel, one_class)
     written, parts = list[str](), list[tuple[str, npt.NDArray[np.uint8]]]()
     num_objects = num_skipped = num_empty = 0
     for done, item in enumerate(found.items, start=1):

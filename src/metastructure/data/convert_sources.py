@@ -26,6 +26,8 @@ from metastructure.label import check_label
 MOST_VALUES = 64
 """A label with more classes than this is taken for an image unless the classes are named."""
 
+LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg"})
+
 
 class Item(NamedTuple):
     name: str
@@ -46,14 +48,23 @@ def read_source(
     images: Path | None,
     is_label: bool,
     channel: int | None,
+    one_class: bool = False,
 ) -> Source:
     """Return what is to be converted, one file at a time."""
     annotations = _find_annotations(source)
     if not annotations:
         rasters = by_name(find_rasters(source), source)
-        if is_label:
-            check_no_masks(_values(rasters, channel), str(source), SAY_HOW_MANY)
-        return Source(_open_rasters(rasters, is_label, classes, channel), len(rasters), {})
+        if one_class:
+            stacks = _open_rasters(rasters, channel, keep_palette=True)
+            return Source((Item(name, join_classes(stack), None) for name, stack in stacks), len(rasters), {})
+        if not is_label:
+            plain = _open_rasters(rasters, channel)
+            return Source((Item(name, stack, None) for name, stack in plain), len(rasters), {})
+        check_no_masks(_values(rasters, channel), str(source), SAY_HOW_MANY)
+        stacks = _open_rasters(rasters, channel, keep_palette=True)
+        return Source((Item(name, _as_label(stack, classes), None) for name, stack in stacks), len(rasters), {})
+    if one_class:
+        raise ConfigError("one class can be made of pixels only; of annotations name the classes (--classes).")
     if channel is not None:
         raise ConfigError("a channel can be taken of images only, not of annotations.")
     if isinstance(annotations, Path):
@@ -140,27 +151,56 @@ def by_name(paths: Iterable[Path], source: Path) -> dict[str, Path]:
 
 
 def _open_rasters(
-    rasters: Mapping[str, Path], is_label: bool, classes: Sequence[str] | None, channel: int | None
-) -> Iterator[Item]:
+    rasters: Mapping[str, Path], channel: int | None, keep_palette: bool = False
+) -> Iterator[tuple[str, Stack]]:
     for name, path in rasters.items():
-        stack = open_stack(path, keep_palette=is_label)
-        stack = stack if channel is None else take_channel(stack, channel)
-        yield Item(name, _as_label(stack, classes) if is_label else stack, None)
+        stack = open_stack(path, keep_palette)
+        yield name, stack if channel is None else take_channel(stack, channel)
 
 
 def _values(rasters: Mapping[str, Path], channel: int | None) -> Iterator[npt.NDArray[np.integer[Any]]]:
-    for item in _open_rasters(rasters, True, ("named",), channel):
-        for index in range(len(item.stack)):
-            yield np.unique(item.stack.load(index))
+    for _, stack in _open_rasters(rasters, channel, keep_palette=True):
+        label = _as_label(stack, ("named",))
+        for index in range(len(label)):
+            yield np.unique(label.load(index))
+
+
+def join_classes(stack: Stack) -> Stack:
+    """Return a stack in uint8 that is 1 wherever a pixel is above 0, in any of its colours but for alpha.
+
+    Raises
+    ------
+    DataError
+        If it holds channels that are no colours, or is compressed in a way that changes values.
+    """
+    if stack.path.suffix.lower() in LOSSY_SUFFIXES:
+        raise DataError(
+            f"{stack.path}: JPEG changes values, so that objects get a fringe; export the mask as PNG or TIFF."
+        )
+    place = stack.axes.find("S")
+    if place < 0:
+        _check_one_channel(stack)
+        return replace(stack, dtype=np.dtype(np.uint8), read=lambda index: (stack.read(index) > 0).astype(np.uint8))
+    num = stack.shape[place]
+    colours = slice(num - 1 if num in (2, 4) else num)
+
+    def read(index: Index) -> npt.NDArray[Any]:
+        pixels = stack.read((*index[:place], colours, *index[place:]))
+        axis = sum(isinstance(one, slice) for one in index[:place])  # whole numbers take theirs away
+        return np.asarray((pixels > 0).any(axis=axis), dtype=np.uint8)
+
+    return replace(
+        stack,
+        axes=stack.axes[:place] + stack.axes[place + 1 :],
+        shape=stack.shape[:place] + stack.shape[place + 1 :],
+        dtype=np.dtype(np.uint8),
+        read=read,
+    )
 
 
 def _as_label(stack: Stack, classes: Sequence[str] | None) -> Stack:
     """Return a stack whose pixels are checked to be classes, in uint8."""
-    if stack.num_channels > 1:
-        raise DataError(
-            f"{stack.path}: a label is one channel of class numbers; this file holds {stack.num_channels}. Choose one "
-            "with --channel, or convert colours to classes first."
-        )
+    _check_one_channel(stack)
 
     def read(index: Index) -> npt.NDArray[Any]:
         pixels = stack.read(index)
@@ -180,6 +220,14 @@ def _as_label(stack: Stack, classes: Sequence[str] | None) -> Stack:
         return pixels.astype(np.uint8)
 
     return replace(stack, dtype=np.dtype(np.uint8), read=read)
+
+
+def _check_one_channel(stack: Stack) -> None:
+    if stack.num_channels > 1:
+        raise DataError(
+            f"{stack.path}: a label is one channel of class numbers; this file holds {stack.num_channels}. Choose one "
+            "with --channel, or convert colours to classes first."
+        )
 
 
 def _read_rois(

@@ -28,6 +28,7 @@ from metastructure.data.manifest import (
     save_manifest,
 )
 from metastructure.data.masks import SAY_HOW_MANY, check_no_masks
+from metastructure.data.numbered import check_not_numbered
 from metastructure.errors import ConfigError, DataError
 from metastructure.label import LabelArray, count_classes
 from metastructure.noise import NoiseSpec, corrupt, parse_noise
@@ -238,6 +239,7 @@ def _scan_classes(labels: Path, paths: list[Path]) -> int:
     """Return C of the whole folder."""
     held = [np.unique(read_label_file(path).pixels) for path in paths]
     check_no_masks(held, str(labels), SAY_HOW_MANY)
+    check_not_numbered(held, lambda index: read_label_file(paths[index]).pixels, paths, SAY_HOW_MANY)
     return max(map(count_classes, held))
 
 

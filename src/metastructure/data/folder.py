@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from metastructure.data.files import IMAGE_SUFFIXES, LABEL_SUFFIXES, ImageArray, load_image, load_label
-from metastructure.data.masks import check_no_masks
+from metastructure.data.masks import SAY_HOW_MANY, check_no_masks
+from metastructure.data.numbered import check_not_numbered
 from metastructure.errors import DataError
 from metastructure.label import IGNORE, LabelArray, count_classes
 
@@ -142,7 +143,7 @@ def load_dataset(
     DataError
         With the file or the split concerned, for whatever makes the folder unusable. Each split is judged on its own:
         one whose labels are IGNORE throughout, or masks of 0 and 255 (`check_no_masks`), is refused whatever the
-        others and `num_classes` say.
+        others and `num_classes` say. Without `num_classes`, numbered objects are too (`check_not_numbered`).
     """
     root = Path(root)
     items = {split: find_items(root, split, on_problem) for split in splits}
@@ -151,7 +152,7 @@ def load_dataset(
     loaded: dict[str, Split] = {}
     num_channels: int | None = None
     for split, members in items.items():
-        ids, images, labels = [], [], []
+        kept, images, labels = [], [], []
         for item in members:
             try:
                 image, label = load_pair(item, num_classes)
@@ -159,7 +160,7 @@ def load_dataset(
             except DataError as error:
                 on_problem(str(error))
             else:
-                ids.append(item.id)
+                kept.append(item)
                 images.append(image)
                 labels.append(label)
                 digest.update(f"{split}/{item.id}".encode() + image.tobytes() + label.tobytes())
@@ -170,10 +171,14 @@ def load_dataset(
             continue
         try:
             _check_labels(labels, root / split / "labels")
+            if num_classes is None:
+                files = [item.label for item in kept]
+                held = (np.flatnonzero(np.bincount(label.reshape(-1))) for label in labels)
+                check_not_numbered(held, labels.__getitem__, files, SAY_HOW_MANY)
         except DataError as error:
             on_problem(str(error))
             continue
-        loaded[split] = Split(tuple(ids), tuple(images), tuple(labels))
+        loaded[split] = Split(tuple(item.id for item in kept), tuple(images), tuple(labels))
         num_classes = num_classes or max(map(count_classes, labels))
     return Dataset(loaded, num_classes or 2, num_channels or 1, digest.hexdigest())
 

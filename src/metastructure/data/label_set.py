@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from metastructure.data.files import IMAGE_SUFFIXES
 from metastructure.data.label_format import find_labels, read_label_file
-from metastructure.data.masks import SAY_HOW_MANY, check_no_masks
+from metastructure.data.masks import REWRITE, SAY_HOW_MANY, check_no_masks
+from metastructure.data.numbered import check_not_numbered
 from metastructure.errors import DataError
 from metastructure.label import IGNORE, MAX_CLASSES
 
@@ -102,7 +103,7 @@ def scan_labels(
     ------
     DataError
         If there is no label, one cannot be read or breaks the contract, or the files look like images: colours,
-        0/255 masks, or, without `num_classes`, more than 64 classes.
+        0/255 masks, or, without `num_classes`, more than 64 classes or numbered objects.
     """
     folder = _find_part(Path(folder), "labels")
     paths = find_labels(folder)
@@ -240,6 +241,8 @@ def _refuse_images(labels: LabelSet) -> None:
         klass = labels.count_classes() - 1
         path = labels.entries[int(np.flatnonzero(labels.counts[:, klass])[0])].path
         raise DataError(
-            f"{path}: this file holds the value {klass}. If objects are numbered, write 1 for all of them, "
-            f"(pixels > 0); if it is an image, name the folder of labels; if these are classes, {SAY_HOW_MANY}."
+            f"{path}: this file holds the value {klass}. If objects are numbered, write 1 for all of them "
+            f"{REWRITE}; if it is an image, name the folder of labels; if these are classes, {SAY_HOW_MANY}."
         )
+    paths = [entry.path for entry in labels.entries]
+    check_not_numbered(map(np.flatnonzero, labels.counts), labels.load, paths, SAY_HOW_MANY)

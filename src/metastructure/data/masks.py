@@ -12,6 +12,8 @@ from metastructure.label import IGNORE
 SAY_HOW_MANY = "say how many classes there are"
 """What to do where a given number of classes tells that 255 is meant as IGNORE."""
 
+REWRITE = "(metastructure convert --one-class does it)"
+
 
 class MasksError(DataError):
     """Labels that hold 0 and IGNORE only, where 255 is likely to mean an object."""
@@ -39,7 +41,7 @@ def check_no_masks(
     if are_masks(labels):
         raise MasksError(
             f"{where}: these labels hold 0 and 255 only, and 255 means IGNORE. If 255 marks objects, rewrite it as "
-            f"class 1; if not, {otherwise}."
+            f"class 1 {REWRITE}; if not, {otherwise}."
         )
 
 
