@@ -23,7 +23,7 @@ from metastructure.data.synthetic import generate
 from metastructure.label import LabelArray
 from metastructure.unsupervised import Score, Work, parse_method
 from metastructure.unsupervised.base import to_grey
-from metastructure.unsupervised.restore import fit_spectrum, restore
+from metastructure.unsupervised.restore import fit_spectrum, restore_at_gains
 from metastructure.unsupervised.restored import MAX_GAINS
 
 Pair = tuple[ImageArray, LabelArray]
@@ -125,7 +125,7 @@ def main() -> None:
             cells = [name, condition, f"{np.median(blur):.2f} [{min(blur):.2f}, {max(blur):.2f}]"]
             cells += [pooled_dice(parse_method(method).fit(images, Work()), images, labels) for method in METHODS]
             for gain in MAX_GAINS:
-                filtered = [restore(to_grey(image), [gain])[0] for image in images]
+                filtered = [restore_at_gains(to_grey(image), [gain])[0] for image in images]
                 cells.append(pooled_dice(local, filtered, labels))
             page.append(f"| {' | '.join(cells)} |")
             print(page[-1], f"{time.process_time() - began:.0f} s", flush=True)

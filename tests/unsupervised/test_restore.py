@@ -15,7 +15,7 @@ from metastructure.unsupervised.restore import (
     SMALLEST_PX,
     Spectrum,
     fit_spectrum,
-    restore,
+    restore_at_gains,
     restoring_gain,
 )
 from metastructure.unsupervised.restored import MAX_GAINS, choose_restored, dispersion
@@ -40,7 +40,7 @@ def test_blur_and_noise_of_sharp_regions_are_found(blur_px: float, noise: float)
 def test_sharp_regions_have_hardly_any_blur_and_stay() -> None:
     grey = patches(0, 0.01)
     assert fit_spectrum(grey).blur_px <= 0.4
-    assert np.abs(restore(grey, [2])[0] - grey).mean() < 0.03
+    assert np.abs(restore_at_gains(grey, [2])[0] - grey).mean() < 0.03
 
 
 def test_the_grid_finds_what_a_slow_search_over_all_coefficients_finds() -> None:
@@ -78,7 +78,7 @@ def test_gain_by_hand() -> None:
 
 
 def restore_one(grey: Grey, max_gain: float = 2.0) -> Grey:
-    return restore(grey, [max_gain])[0]
+    return restore_at_gains(grey, [max_gain])[0]
 
 
 def test_units_and_turning_round_change_nothing_else() -> None:
@@ -92,14 +92,14 @@ def test_units_and_turning_round_change_nothing_else() -> None:
 
 def test_a_restored_image_is_nearer_to_the_sharp_one_than_it_was_and_than_a_smoothed_one() -> None:
     sharp, seen = patches(0, 0), patches(1.5, 0.1)
-    denoised, deblurred = (float(np.square(image - sharp).mean()) for image in restore(seen, [1.0, 4.0]))
+    denoised, deblurred = (float(np.square(image - sharp).mean()) for image in restore_at_gains(seen, [1.0, 4.0]))
     smoothed = min(float(np.square(gaussian_filter(seen, s) - sharp).mean()) for s in (0.5, 0.7, 1.0, 1.4))
     assert deblurred < denoised < smoothed < np.square(seen - sharp).mean()
 
 
 def test_gain_is_limited() -> None:
     seen = patches(2.0, 0.01)
-    power = [fft.dctn(image, norm="ortho") ** 2 for image in (seen, *restore(seen, [1.0, 1.5]))]
+    power = [fft.dctn(image, norm="ortho") ** 2 for image in (seen, *restore_at_gains(seen, [1.0, 1.5]))]
     assert (power[1] <= power[0] * 1.001 + 1e-9).all()
     assert np.sqrt(power[2].sum() / power[0].sum()) < 1.5
     assert (power[2] > 2 * power[0]).any()
@@ -108,7 +108,7 @@ def test_gain_is_limited() -> None:
 @pytest.mark.parametrize("shape", [(SMALLEST_PX - 1, 200), (3, 3), (1, 40)])
 def test_an_image_too_small_for_a_spectrum_stays(shape: tuple[int, int]) -> None:
     grey = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    for image in restore(grey, [1.0, 2.0]):
+    for image in restore_at_gains(grey, [1.0, 2.0]):
         np.testing.assert_array_equal(image, grey)
 
 
@@ -135,7 +135,7 @@ def test_each_image_takes_the_filter_that_suits_it() -> None:
     }
     chosen = {}
     for name, grey in images.items():
-        among = [grey, *restore(grey, MAX_GAINS)]
+        among = [grey, *restore_at_gains(grey, MAX_GAINS)]
         chosen[name] = int(np.argmin([dispersion(image) for image in among]))
         np.testing.assert_array_equal(choose_restored(grey), among[chosen[name]])
         alone = parse_method("otsu").fit([], Work())(among[chosen[name]])

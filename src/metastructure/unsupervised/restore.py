@@ -117,7 +117,7 @@ def fit_spectrum(grey: Grey) -> Spectrum:
     return Spectrum(found.edges * squared_units, found.blur_px, found.noise * squared_units)
 
 
-def restore(grey: Grey, max_gains: Sequence[float] = (1.0,)) -> list[Grey]:
+def restore_at_gains(grey: Grey, max_gains: Sequence[float] = (1.0,)) -> list[Grey]:
     """Return the image as it probably was before blur and noise, (H, W) float32 in its own units, for each gain.
 
     Parameters
@@ -146,7 +146,7 @@ def restore(grey: Grey, max_gains: Sequence[float] = (1.0,)) -> list[Grey]:
 
 
 def restoring_gain(shape: tuple[int, ...], spectrum: Spectrum) -> FloatArray:
-    """Return what `restore` multiplies each coefficient of the cosine transform with, (H, W), before any limit.
+    """Return what `restore_at_gains` multiplies each coefficient of the cosine transform with, unlimited, (H, W).
 
     Examples
     --------

@@ -11,7 +11,7 @@ from metastructure.data.files import ImageArray
 from metastructure.unsupervised.base import Grey, Method, Predictor, Score, Work, to_grey
 from metastructure.unsupervised.local_fitting import LocalFitting
 from metastructure.unsupervised.methods import parse_method, parse_untrained
-from metastructure.unsupervised.restore import restore
+from metastructure.unsupervised.restore import restore_at_gains
 
 MAX_GAINS = (1.0, 1.5, 2.0)
 """How much a frequency may be amplified to undo blur."""
@@ -61,10 +61,10 @@ class Restored(Method):
 
 
 def choose_restored(grey: Grey) -> Grey:
-    """Return, of an image and what `restore` makes of it, the one of least `dispersion`; (H, W), objects bright."""
+    """Return, of an image and its restored versions, the one of least `dispersion`; (H, W), objects bright."""
     tops = [max(0, (side - LOOK_PX) // 2) for side in grey.shape]
     part = tuple(slice(top, top + LOOK_PX) for top in tops)
-    return min([grey, *restore(grey, MAX_GAINS)], key=lambda image: dispersion(image[part]))
+    return min([grey, *restore_at_gains(grey, MAX_GAINS)], key=lambda image: dispersion(image[part]))
 
 
 def dispersion(grey: Grey) -> float:
