@@ -12,6 +12,7 @@ from skimage.filters import threshold_otsu
 from metastructure.data.files import ImageArray
 from metastructure.unsupervised.base import Grey, Method, Predictor, Score, Side, Work, to_grey
 from metastructure.unsupervised.scale import estimate_noise
+from metastructure.unsupervised.window import GaussianWindow
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -76,17 +77,18 @@ class LocalFitting(Method):
         grey = gaussian_filter(grey, smoothing_px) if smoothing_px else grey
         inside = grey > threshold_otsu(grey)
         bright, dark = float(grey[inside].mean()), float(grey[~inside].mean())
+        grey = np.asarray((grey - dark) / (bright - dark), dtype=np.float32)
+        mean = GaussianWindow(grey.shape, self.scale_px)
+        light = mean(grey)
         for _ in range(MAX_ITERATIONS):
-            share = gaussian_filter(inside.astype(np.float64), self.scale_px)
-            light = gaussian_filter(grey * inside, self.scale_px)
-            above = (light + self.pull * bright) / (share + self.pull)
-            below = (gaussian_filter(grey, self.scale_px) - light + self.pull * dark) / (1 - share + self.pull)
+            share, light_inside = mean(inside), mean(grey * inside)
+            above = (light_inside + self.pull) / (share + self.pull)
+            below = (light - light_inside) / (1 - share + self.pull)
             middle = (above + below) / 2
             before, inside = inside, grey > middle
             if np.array_equal(before, inside) or not inside.any() or inside.all():
                 break
-        contrast = np.maximum(above - below, MIN_CONTRAST * (bright - dark))
-        return np.asarray((grey - middle) / contrast, dtype=np.float32)
+        return np.asarray((grey - middle) / np.maximum(above - below, MIN_CONTRAST), dtype=np.float32)
 
 
 def choose_smoothing(grey: FloatArray) -> float:
