@@ -7,7 +7,8 @@ from scipy.ndimage import gaussian_filter
 from metastructure.errors import ConfigError
 from metastructure.unsupervised import Work, parse_method, segment
 from metastructure.unsupervised.consensus import SUREST, Consensus
-from metastructure.unsupervised.local_fitting import MAX_NOISE, LocalFitting, choose_smoothing
+from metastructure.unsupervised.local_fitting import LocalFitting
+from metastructure.unsupervised.scale import MAX_NOISE, choose_smoothing
 
 WORK = Work(threads=1)
 

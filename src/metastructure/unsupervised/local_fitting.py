@@ -4,35 +4,30 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_otsu
 
 from metastructure.data.files import ImageArray
 from metastructure.unsupervised.base import Grey, Method, Predictor, Score, Side, Work, to_grey
-from metastructure.unsupervised.scale import estimate_noise
+from metastructure.unsupervised.light import even_out
+from metastructure.unsupervised.scale import choose_smoothing
 from metastructure.unsupervised.window import GaussianWindow
 
-FloatArray = npt.NDArray[np.floating]
+LIGHTS = (2.0, 4.0, 8.0)
+"""Standard deviations of the windows whose mean may be uneven light, in that of the fit."""
 
 MAX_ITERATIONS = 30
-MAX_NOISE = 0.1
-"""Noise that smoothing leaves, as a part of the contrast between object and background."""
-
 MIN_CONTRAST = 0.3
 """Local contrast below this part of the contrast of the whole image counts as that much."""
-
-SMOOTHING_PX = (0.0, 0.7, 1.0, 1.4, 2.0, 2.8)
 
 
 class LocalFitting(Method):
     """Two grey values that vary over the image, one of the objects and one of the background.
 
     Beginning from Otsu's threshold, the mean of the objects and that of the background are taken with a Gaussian window
-    around each pixel, and the pixel joins the nearer one, until nothing changes. Uneven light does not disturb it where
-    objects and background are both near; ground without objects that is brighter than objects elsewhere is taken for an
-    object.
+    around each pixel, and the pixel joins the nearer one, until nothing changes. Uneven light, where there is any, is
+    taken off before (`metastructure.unsupervised.light`).
 
     Parameters
     ----------
@@ -70,7 +65,7 @@ class LocalFitting(Method):
 
         About 0.5 in objects and -0.5 in the background; (H, W) float32.
         """
-        grey = to_grey(image, side).astype(np.float64)
+        grey = even_out(to_grey(image, side), [width * self.scale_px for width in LIGHTS])
         smoothing_px = self.smoothing_px
         if smoothing_px is None:
             smoothing_px = choose_smoothing(grey)
@@ -89,21 +84,3 @@ class LocalFitting(Method):
             if np.array_equal(before, inside) or not inside.any() or inside.all():
                 break
         return np.asarray((grey - middle) / np.maximum(above - below, MIN_CONTRAST), dtype=np.float32)
-
-
-def choose_smoothing(grey: FloatArray) -> float:
-    """Return the least of SMOOTHING_PX that brings the noise of an image under MAX_NOISE of its contrast.
-
-    Parameters
-    ----------
-    grey : (H, W) array of more than one value
-        Contrast is the distance between the means on both sides of its Otsu threshold.
-    """
-    inside = grey > threshold_otsu(grey)
-    contrast = float(grey[inside].mean() - grey[~inside].mean())
-    noise = estimate_noise(grey)
-    for smoothing_px in SMOOTHING_PX:
-        left = noise if smoothing_px == 0 else noise * min(1.0, 1 / (2 * np.sqrt(np.pi) * smoothing_px))
-        if left < MAX_NOISE * contrast:
-            return smoothing_px
-    return SMOOTHING_PX[-1]

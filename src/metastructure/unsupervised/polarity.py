@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 
-from skimage.filters import threshold_otsu
-
 from metastructure.data.files import ImageArray
 from metastructure.unsupervised.base import Side, to_grey
+from metastructure.unsupervised.local_fitting import LocalFitting
 
 
 def decide_side(images: Iterable[ImageArray]) -> tuple[Side, float]:
@@ -18,9 +17,9 @@ def decide_side(images: Iterable[ImageArray]) -> tuple[Side, float]:
 
     Notes
     -----
-    Objects are taken to be the smaller part of most images: each image says which side of its Otsu threshold holds
-    fewer pixels, and the majority decides. That is an assumption, not a finding: where objects fill more than half of
-    most images it is wrong, and the side has to be given.
+    Objects are taken to be the smaller part of most images: each image says which of the two parts that
+    `LocalFitting` finds, whatever the light, holds fewer pixels, and the majority decides. That is an assumption, not a
+    finding: where objects fill more than half of most images it is wrong, and the side has to be given.
     """
     votes = [_smaller_side(image) for image in images]
     bright, dark = votes.count("bright"), votes.count("dark")
@@ -30,7 +29,6 @@ def decide_side(images: Iterable[ImageArray]) -> tuple[Side, float]:
 
 
 def _smaller_side(image: ImageArray) -> Side | None:
-    grey = to_grey(image)
-    if not grey.any():
+    if not to_grey(image).any():
         return None
-    return "bright" if (grey > threshold_otsu(grey)).mean() <= 0.5 else "dark"
+    return "bright" if (LocalFitting().evidence(image, "bright") > 0).mean() <= 0.5 else "dark"

@@ -9,6 +9,7 @@ from pydantic import field_validator
 
 from metastructure.data.files import ImageArray
 from metastructure.unsupervised.base import Grey, Method, Predictor, Score, Work, to_grey
+from metastructure.unsupervised.light import even_out
 from metastructure.unsupervised.local_fitting import LocalFitting
 from metastructure.unsupervised.methods import parse_method, parse_untrained
 from metastructure.unsupervised.restore import restore_at_gains
@@ -55,7 +56,7 @@ class Restored(Method):
         inner = parse_method(self.method).fit(images, replace(work, side="bright"))
 
         def predict(image: ImageArray) -> Score:
-            return inner(choose_restored(to_grey(image, work.side)))
+            return inner(choose_restored(even_out(to_grey(image, work.side))))
 
         return predict
 

@@ -1,13 +1,19 @@
-"""What an image says of itself: how much noise is in its pixels, and how wide the things in it are.
+"""What an image says of itself: how much noise is in its pixels, how wide the things in it are.
 
-`H` rows, `W` columns. Both rules see one grey image and nothing else: no label, no data set, no other image.
+`H` rows, `W` columns. All rules see one grey image and nothing else: no label, no data set, no other image.
 """
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
+from skimage.filters import threshold_otsu
 
 from metastructure.unsupervised.base import Grey
+
+MAX_NOISE = 0.1
+"""Noise that smoothing leaves, as a part of the contrast between object and background."""
+
+SMOOTHING_PX = (0.0, 0.7, 1.0, 1.4, 2.0, 2.8)
 
 STEPS_PER_OCTAVE = 4
 LARGEST_SHARE = 1 / 16
@@ -49,6 +55,24 @@ def estimate_noise(grey: Grey) -> float:
         return 0.0
     rough = ndimage.convolve(np.asarray(grey, dtype=np.float64), _ROUGHNESS)[1:-1, 1:-1] / 6
     return float(np.median(np.abs(rough)) / _NORMAL_QUARTILE)
+
+
+def choose_smoothing(grey: Grey) -> float:
+    """Return the least of SMOOTHING_PX that brings the noise of an image under MAX_NOISE of its contrast.
+
+    Parameters
+    ----------
+    grey : (H, W) array of more than one value
+        Contrast is the distance between the means on both sides of its Otsu threshold.
+    """
+    inside = grey > threshold_otsu(grey)
+    contrast = float(grey[inside].mean() - grey[~inside].mean())
+    noise = estimate_noise(grey)
+    for smoothing_px in SMOOTHING_PX:
+        left = noise if smoothing_px == 0 else noise * min(1.0, 1 / (2 * np.sqrt(np.pi) * smoothing_px))
+        if left < MAX_NOISE * contrast:
+            return smoothing_px
+    return SMOOTHING_PX[-1]
 
 
 def estimate_scale(grey: Grey) -> float:
