@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from metastructure.unsupervised import decide_side, segment
 from metastructure.unsupervised.base import Grey
-from metastructure.unsupervised.light import even_out, steepness
+from metastructure.unsupervised.light import even_out, measure_outline
 
 SIDE_PX = 128
 
@@ -79,8 +79,19 @@ def test_turned_and_mirrored_images_lose_the_same_light() -> None:
     np.testing.assert_allclose(1 - even_out(1 - grey), expected, atol=1e-5)
 
 
-def test_steepness_by_hand() -> None:
+def test_one_bright_object_does_not_hide_the_others() -> None:
+    """Without the mean of the narrowest window the brightest of these alone is above the threshold."""
+    rows, columns = np.mgrid[:SIDE_PX, :SIDE_PX]
+    image = np.zeros((SIDE_PX, SIDE_PX))
+    for row, column, radius, height in ((25, 90, 22, 30), (60, 85, 22, 25), (110, 45, 22, 35), (112, 80, 11, 180)):
+        image[np.hypot(rows - row, columns - column) <= radius] = height
+    image = gaussian_filter(image, 2) + np.random.default_rng(0).normal(0, 2, image.shape)
+    grey = to_unit(image)
+    assert even_out(grey) is grey
+
+
+def test_an_outline_by_hand() -> None:
     grey = np.array([[0, 1, 9, 9], [0, 0, 6, 9], [0, 0, 0, 0]], dtype=np.float32)
     # across the outline of what is above Otsu's threshold: 1|9, 0|6, and 6|0, 9|0 downwards
-    assert steepness(grey) == pytest.approx((8 + 6 + 6 + 9) / 4)
-    assert steepness(np.ones((3, 3), dtype=np.float32)) == 0
+    assert measure_outline(grey) == (pytest.approx((8 + 6 + 6 + 9) / 4), pytest.approx(29))
+    assert measure_outline(np.ones((3, 3), dtype=np.float32)) == (0, 0)
