@@ -40,7 +40,7 @@ def check_label(label: object, num_classes: int | None = None, name: str = "labe
     (2, 2)
     >>> check_label(np.array([[0, 3]]), num_classes=2, name="a.png")
     Traceback (most recent call last):
-    ValueError: a.png holds class 3; classes must lie in 0..1, or be 255 for IGNORE.
+    ValueError: a.png holds class 3; classes must lie in 0..1, or be 255 for IGNORE. Of numbered objects take label > 0.
     """
     if not isinstance(label, np.ndarray):
         raise TypeError(f"{name} must be a numpy array of integers; got {type(label).__name__}.")
@@ -65,7 +65,8 @@ def check_label(label: object, num_classes: int | None = None, name: str = "labe
         wrong |= label < 0
     if wrong.any():
         raise ValueError(
-            f"{name} holds class {int(label[wrong][0])}; classes must lie in 0..{limit - 1}, or be {IGNORE} for IGNORE."
+            f"{name} holds class {int(label[wrong][0])}; classes must lie in 0..{limit - 1}, or be {IGNORE} for "
+            "IGNORE. Of numbered objects take label > 0."
         )
     return label
 

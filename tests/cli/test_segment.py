@@ -71,6 +71,7 @@ def test_several_methods_are_compared(run: Run, monkeypatch: pytest.MonkeyPatch,
     code, out, err = run("segment", "images", "out", "--method", "otsu", "--method", "triangle")
     assert (code, err) == (0, "")
     assert out.startswith("2 methods, labels in out/METHOD/labels\notsu  ")
+    assert "Objects are taken to be brighter than what surrounds them: the brighter part is the smaller one in 2" in out
     assert load_label(folder / "out/triangle/labels/a.png").shape == (24, 30)
     assert "Side by side" in (folder / "out/page.html").read_text(encoding="utf-8")
     few = {name: METHODS[name] for name in ("li", "otsu")}
@@ -78,6 +79,16 @@ def test_several_methods_are_compared(run: Run, monkeypatch: pytest.MonkeyPatch,
     code, out, _ = run("segment", "images", "every", "--method", "all", "--json")
     assert code == 0
     assert [one.title for one in Comparison.model_validate_json(out).methods] == ["li", "otsu"]
+
+
+def test_a_doubtful_side_is_told_of_each_of_several_methods(run: Run, folder: Path) -> None:
+    image = np.tile(np.linspace(0, 90, 30), (24, 1))  # the bright part is the smaller one by Otsu, not near its edges
+    image[:, 20:] += 60
+    image[::2, :20] += 60
+    save_image(folder / "uneven/c.png", image.astype(np.uint8))
+    out = run("segment", "uneven", "out", "--method", "otsu", "--method", "triangle")[1]
+    told = [line for line in out.splitlines() if "the objects fill more than half, which goes against that" in line]
+    assert [line.split(":")[0] for line in told] == ["triangle"]
 
 
 def test_what_has_no_label_is_told_last_with_code_1(run: Run, folder: Path) -> None:

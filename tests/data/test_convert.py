@@ -169,6 +169,26 @@ def test_all_above_0_becomes_class_1(tmp_path: Path, name: str):
     np.testing.assert_array_equal(back, ABOVE_0)
 
 
+@pytest.mark.parametrize("mask", [ABOVE_0, 1 - ABOVE_0], ids=["background first", "object first"])
+def test_a_black_and_white_mask_is_the_same_with_a_palette(tmp_path: Path, mask: np.ndarray):
+    (tmp_path / "in").mkdir()
+    colours = Image.fromarray(255 * mask).convert("RGB")
+    colours.quantize(2).save(tmp_path / "in" / "a.png")  # index 0 is white
+    convert_files(tmp_path / "in", tmp_path / "out", "png", one_class=True)
+    np.testing.assert_array_equal(load_label(tmp_path / "out" / "a.png"), mask)
+
+
+def test_a_palette_with_black_first_or_none_keeps_its_numbers(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    for name, palette in {"black": [0, 0, 0, 0, 0, 0, 9, 0, 0], "white": [255, 255, 255, 9, 0, 0, 0, 9, 0]}.items():
+        image = Image.fromarray(LABELS["a"])
+        image.putpalette(palette)
+        image.save(tmp_path / "in" / f"{name}.png")
+    convert_files(tmp_path / "in", tmp_path / "out", "png", one_class=True)
+    for name in ("black", "white"):
+        np.testing.assert_array_equal(load_label(tmp_path / "out" / f"{name}.png"), LABELS["a"] > 0)
+
+
 def test_all_above_0_of_colours_stored_one_after_another_becomes_class_1(tmp_path: Path):
     (tmp_path / "in").mkdir()
     planes = np.stack([0 * ABOVE_0, ABOVE_0, 0 * ABOVE_0])

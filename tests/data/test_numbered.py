@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from metastructure.data.convert import convert_files
 from metastructure.data.corrupt import corrupt_folder
+from metastructure.data.evaluate import evaluate_folders
 from metastructure.data.files import save_image
 from metastructure.data.folder import load_dataset
 from metastructure.data.label_set import scan_labels
@@ -35,6 +37,15 @@ def _check(*labels: LabelArray) -> None:
 def test_numbered_objects_are_refused(labels: list[LabelArray]) -> None:
     with pytest.raises(DataError, match=r"values 1 to \d+, each .* classes, say so\.$"):
         _check(*labels)
+
+
+def test_one_label_in_ten_may_have_gaps() -> None:
+    labels = [_draw(9 + index % 3) for index in range(10)]
+    labels[4] = np.where(labels[4] == 3, 0, labels[4])
+    with pytest.raises(DataError, match="1 to 11"):
+        check_not_numbered(map(np.unique, labels), labels.__getitem__, [Path("a")] * 10, "say so")
+    labels[5] = np.where(labels[5] == 2, 0, labels[5])
+    check_not_numbered(map(np.unique, labels), labels.__getitem__, [Path("a")] * 10, "say so")
 
 
 def _torn(num_torn: int) -> LabelArray:
@@ -80,7 +91,11 @@ def _corrupt(root: Path, num_classes: int | None) -> None:
     corrupt_folder(root / "train" / "labels", root / "noisy", "flip:0.1", seed=0, num_classes=num_classes)
 
 
-@pytest.mark.parametrize("read", [_scan, _load, _corrupt])
+def _evaluate(root: Path, num_classes: int | None) -> None:
+    evaluate_folders(root / "train" / "labels", root / "train" / "labels", num_classes)
+
+
+@pytest.mark.parametrize("read", [_scan, _load, _corrupt, _evaluate])
 def test_whatever_reads_a_folder_refuses_them_unless_told_how_many_classes(
     read: Callable[[Path, int | None], None], tmp_path: Path
 ) -> None:
@@ -90,3 +105,13 @@ def test_whatever_reads_a_folder_refuses_them_unless_told_how_many_classes(
     with pytest.raises(DataError, match=REFUSED):
         read(tmp_path, None)
     read(tmp_path, 13)
+
+
+@pytest.mark.parametrize("to", ["png", "labelme"])
+def test_a_conversion_of_labels_refuses_them_unless_the_classes_are_named(tmp_path: Path, to: str) -> None:
+    for name, num in (("a", 9), ("b", 12)):
+        save_image(tmp_path / "in" / f"{name}.png", _draw(num))
+    with pytest.raises(DataError, match=REFUSED + r".* name them with --classes\.$"):
+        convert_files(tmp_path / "in", tmp_path / "out", to, is_label=True)
+    done = convert_files(tmp_path / "in", tmp_path / "out", to, is_label=True, classes=[f"c{k}" for k in range(1, 13)])
+    assert len(done.files) == 2

@@ -193,7 +193,13 @@ def _check_estimate(estimate: EstimatedTransition, folder: Path, is_named: bool)
             f"{folder}: the estimated transition matrix may be singular (smallest singular value {sigma}): such noise "
             f"leaves classes that cannot be told apart. {give}"
         )
-    return estimate.matrix()
+    return _fill_absent(estimate.matrix())
+
+
+def _fill_absent(transition: TransitionMatrix) -> TransitionMatrix:
+    """Return Q in which a class that no label holds, without a row, stays itself: it takes no part in the noise."""
+    absent = np.isnan(transition.rows).any(axis=1, keepdims=True)
+    return TransitionMatrix(np.where(absent, np.eye(transition.num_classes), transition.rows))
 
 
 def _explain_no_noise(estimate: EstimatedTransition) -> str:
@@ -201,6 +207,8 @@ def _explain_no_noise(estimate: EstimatedTransition) -> str:
     shares, rows = estimate.shares(), estimate.transition
     wrong, most = 0.0, 0.0
     for klass, share in enumerate(shares):
+        if np.isnan(rows[klass][klass].value):  # of no label
+            continue
         kept = rows[klass][klass]
         wrong += share * (1 - kept.value)
         most += share * (1 - (kept.value if np.isnan(kept.low) else kept.low))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,12 +20,15 @@ from metastructure.data.formats.pixel_size import PixelSize
 from metastructure.data.formats.regions import Annotated
 from metastructure.data.formats.stack import Index, Stack, stack_of, take_channel
 from metastructure.data.formats.tiff import TIFF_SUFFIXES
-from metastructure.data.masks import SAY_HOW_MANY, check_no_masks
+from metastructure.data.masks import REWRITE, check_no_masks
+from metastructure.data.numbered import check_not_numbered
 from metastructure.errors import ConfigError, DataError
 from metastructure.label import check_label
 
 MOST_VALUES = 64
 """A label with more classes than this is taken for an image unless the classes are named."""
+
+NAME_THEM = "name them with --classes"
 
 LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
@@ -60,7 +64,7 @@ def read_source(
         if not is_label:
             plain = _open_rasters(rasters, channel)
             return Source((Item(name, stack, None) for name, stack in plain), len(rasters), {})
-        check_no_masks(_values(rasters, channel), str(source), SAY_HOW_MANY)
+        _check_classes(rasters, channel, source, classes)
         stacks = _open_rasters(rasters, channel, keep_palette=True)
         return Source((Item(name, _as_label(stack, classes), None) for name, stack in stacks), len(rasters), {})
     if one_class:
@@ -158,11 +162,43 @@ def _open_rasters(
         yield name, stack if channel is None else take_channel(stack, channel)
 
 
-def _values(rasters: Mapping[str, Path], channel: int | None) -> Iterator[npt.NDArray[np.integer[Any]]]:
+def _check_classes(
+    rasters: Mapping[str, Path], channel: int | None, source: Path, classes: Sequence[str] | None
+) -> None:
+    held, paths = list[npt.NDArray[np.integer[Any]]](), list[Path]()
+    for path, plane in _planes(rasters, channel):
+        held.append(np.unique(plane))
+        paths.append(path)
+    check_no_masks(held, str(source))
+    if classes is None and max(map(len, held), default=0) <= MOST_VALUES:
+        check_not_numbered(
+            held, lambda place: next(islice(_planes(rasters, channel), place, None))[1], paths, NAME_THEM
+        )
+
+
+def _planes(rasters: Mapping[str, Path], channel: int | None) -> Iterator[tuple[Path, npt.NDArray[np.integer[Any]]]]:
     for _, stack in _open_rasters(rasters, channel, keep_palette=True):
         label = _as_label(stack, ("named",))
         for index in range(len(label)):
-            yield np.unique(label.load(index))
+            yield stack.path, label.load(index)
+
+
+def is_black_a_later_colour(path: Path) -> bool:
+    """Return whether a PNG has a palette whose index 0 is no black and another that it uses is.
+
+    Indices of such a file number the colours as a program met them, so that 0 may well be the white of the objects;
+    its colours tell.
+    """
+    if path.suffix.lower() != ".png":
+        return False
+    from PIL import Image
+
+    with Image.open(path) as image:
+        if image.mode != "P":
+            return False
+        black = (np.array(image.getpalette("RGB")).reshape(-1, 3) == 0).all(axis=1)
+        used = np.unique(np.asarray(image))
+    return not black[0] and bool(black[used[used < len(black)]].any())
 
 
 def join_classes(stack: Stack) -> Stack:
@@ -177,6 +213,8 @@ def join_classes(stack: Stack) -> Stack:
         raise DataError(
             f"{stack.path}: JPEG changes values, so that objects get a fringe; export the mask as PNG or TIFF."
         )
+    if is_black_a_later_colour(stack.path):
+        stack = open_stack(stack.path)
     place = stack.axes.find("S")
     if place < 0:
         _check_one_channel(stack)
@@ -214,8 +252,8 @@ def _as_label(stack: Stack, classes: Sequence[str] | None) -> Stack:
             raise DataError(str(error)) from None
         if classes is None and len(np.unique(pixels)) > MOST_VALUES:
             raise DataError(
-                f"{stack.path}: this file holds {len(np.unique(pixels))} values; is it an image? If these are classes, "
-                "name them with --classes."
+                f"{stack.path}: this file holds {len(np.unique(pixels))} values; is it an image? If objects are "
+                f"numbered, write 1 for all of them {REWRITE}; if these are classes, {NAME_THEM}."
             )
         return pixels.astype(np.uint8)
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from metastructure.contingency import CountArray, contingency_table
 from metastructure.data.label_format import find_labels, read_label_file
-from metastructure.data.masks import check_no_masks
+from metastructure.data.masks import SAY_HOW_MANY, check_no_masks
+from metastructure.data.numbered import check_not_numbered
 from metastructure.errors import DataError
 from metastructure.label import LabelArray, count_classes
 from metastructure.metrics.scores import Scores, make_scores
@@ -45,7 +46,7 @@ def evaluate_folders(
     ------
     DataError
         With the file concerned, if one side of a pair is missing, cannot be used, or has another size; with the folder,
-        if its labels or predictions are masks of 0 and 255.
+        if its labels or predictions are masks of 0 and 255; without `num_classes`, if they number objects.
     """
     predictions, labels = Path(predictions), Path(labels)
     truth, predicted = _by_stem(labels), _by_stem(predictions)
@@ -56,7 +57,7 @@ def evaluate_folders(
         if stem not in truth:
             raise DataError(f"{path}: this prediction has no label; expected {labels / stem}.png (or .tif).")
     for folder, files in ((labels, truth), (predictions, predicted)):
-        check_no_masks((read_label_file(path, num_classes).pixels for path in files.values()), str(folder))
+        _check_classes(folder, list(files.values()), num_classes)
     tables = []
     for done, (stem, path) in enumerate(truth.items(), start=1):
         tables.append(_count(predicted[stem], path, num_classes))
@@ -72,6 +73,13 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     if not found:
         raise DataError(f"{folder}: this folder holds probability maps only; predict labels into it.")
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
+
+
+def _check_classes(folder: Path, paths: list[Path], num_classes: int | None) -> None:
+    held = [np.unique(read_label_file(path, num_classes).pixels) for path in paths]
+    check_no_masks(held, str(folder))
+    if num_classes is None:
+        check_not_numbered(held, lambda index: read_label_file(paths[index]).pixels, paths, SAY_HOW_MANY)
 
 
 def _count(prediction_path: Path, label_path: Path, num_classes: int | None) -> CountArray:

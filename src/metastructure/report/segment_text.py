@@ -38,7 +38,15 @@ def _tell_several(found: Comparison) -> list[str]:
         for one in found.methods
     ]
     notes = [f"note: {one.title}: {note}" for one in found.methods for note in one.result.notes]
-    return [f"{count(len(found.methods), 'method')}, labels in {found.out}/METHOD/labels", *rows, *notes]
+    over = [f"{one.title}: {told}" for one in found.methods for told in describe_over_half(one.result)]
+    assumed = describe_assumptions(found.methods[0].result) if found.methods else []
+    return [
+        f"{count(len(found.methods), 'method')}, labels in {found.out}/METHOD/labels",
+        *rows,
+        *assumed,
+        *over,
+        *notes,
+    ]
 
 
 def describe_failures(found: FolderSegmentation | Comparison) -> str:

@@ -128,7 +128,7 @@ def read_fitted(path: Path) -> tuple[Path, FittedFile]:
     if not file.is_file() or not path.exists():
         raise DataError(
             f"{path}: no fitted method here ({METHOD_NAME} is missing); name a folder that 'metastructure segment' "
-            "wrote, with a method that can be kept."
+            "wrote, of several methods that of one, with a method that can be kept."
         )
     try:
         content = FittedFile.model_validate_json(file.read_text(encoding="utf-8"))
