@@ -24,7 +24,7 @@ from metastructure import __version__
 from metastructure.data.files import save_image, write_text
 from metastructure.data.synthetic import generate
 
-FOLDERS = (("er", 100, 256), ("mito", 100, 256), ("er", 100, 512))
+FOLDERS = (("er", 100, 256), ("er", 24, 512))
 """Kind, number and side of the pictures."""
 
 DATA_SEED = 5

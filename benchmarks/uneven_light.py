@@ -6,7 +6,7 @@ writes ``benchmarks/results/uneven_light.md``. Pictures are drawn here, 256 x 25
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -102,7 +102,7 @@ def draw(kind: str, side: Side, index: int) -> Pair:
 
 
 @contextmanager
-def light_left_on():
+def light_left_on() -> Iterator[None]:
     """Leave the light of every image as it is."""
     before, light.BENEFIT = light.BENEFIT, np.inf
     yield

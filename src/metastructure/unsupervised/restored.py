@@ -1,4 +1,4 @@
-"""Another method, on images without their noise and, where that makes the classes more compact, without their blur."""
+"""Another method, on images without uneven light, without noise and, where classes get more compact, without blur."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ LOOK_PX = 512
 
 
 class Restored(Method):
-    """A method that needs no training, given each image as it probably was before noise and blur.
+    """A method that needs no training, given each image as it probably was before uneven light, noise and blur.
 
     Boundaries of small objects gain most: blurred, a thin line is as wide as the blur at any threshold.
 
@@ -33,6 +33,7 @@ class Restored(Method):
 
     Notes
     -----
+    Light is taken off by `metastructure.unsupervised.light`, where that shows the objects better.
     `metastructure.unsupervised.restore` tells blur and noise from the image's spectrum. Noise that is not white, such
     as a camera's or a codec's smoothed noise, passes for blurred detail there, and undoing its blur would bring it
     out; texture passes for it too, and would be smoothed. So each image takes, of itself and the filtered ones of
