@@ -174,21 +174,6 @@ def test_labels_of_one_class_and_ignored_ones_have_nothing_to_repair(labels, tmp
     assert (last.file, last.num_known, last.why) == ("z.png", 0, "nothing to repair: every pixel is IGNORE")
 
 
-@pytest.mark.parametrize("rate", [0, 0.2])
-def test_a_class_that_no_label_holds_takes_no_part(tmp_path, rate):
-    roots = tmp_path / "two", tmp_path / "three"
-    for root, foreground in zip(roots, (1, 2), strict=True):
-        root.mkdir()
-        for k in range(8):
-            Image.fromarray(foreground * noisy_label(k, rate)).save(root / f"{k}.png")
-    two, three = (repair_folder(root, tmp_path / "out" / root.name) for root in roots)
-    assert bool(two.recipe.nothing_to_repair) == bool(three.recipe.nothing_to_repair) == (rate == 0)
-    for record in two.files:
-        mended, same = (np.asarray(Image.open(tmp_path / "out" / root.name / record.file)) for root in roots)
-        assert 1 not in same
-        assert np.mean(2 * mended != same) < 0.01  # of 0.2 wrong; the weight of neighbours grows with C
-
-
 def test_random_labels_are_refused(tmp_path):
     root = tmp_path / "random"
     root.mkdir()
