@@ -55,6 +55,19 @@ def test_the_side_of_few_small_objects_is_not_that_of_the_noise() -> None:
     assert decide_side([255 - image for image in images]) == ("dark", 1.0)
 
 
+def test_the_side_of_a_large_image_is_told_by_its_middle_unless_that_is_blank() -> None:
+    rng = np.random.default_rng(5)
+    large = rng.normal(100, 2, (900, 900))
+    large[300:600:30, 300:600] += 60
+    frame = np.ones(large.shape, dtype=bool)
+    frame[190:710, 190:710] = False
+    large[frame] += 200  # two thirds of all pixels, none of them in the middle
+    assert decide_side([large]) == ("bright", 1.0)
+    blank = rng.normal(100, 2, (900, 900))
+    blank[:180] -= 60
+    assert decide_side([blank]) == ("dark", 1.0)
+
+
 def to_unit(image: np.ndarray) -> Grey:
     return np.asarray((image - image.min()) / np.ptp(image), dtype=np.float32)
 

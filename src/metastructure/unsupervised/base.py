@@ -7,7 +7,7 @@ score is (H, W) float32 in [0, 1], above 0.5 where the object is. Nothing here i
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,15 @@ from pydantic import BaseModel, ConfigDict
 
 from metastructure.data.files import ImageArray
 
+Pixel = TypeVar("Pixel", bound=np.generic)
 Side = Literal["bright", "dark"]
 Score = npt.NDArray[np.float32]
 Grey = npt.NDArray[np.float32]
 Predictor = Callable[[ImageArray], Score]
 """From one image of at least two grey values to its score."""
+
+LOOK_PX = 512
+"""What is chosen for an image as a whole is chosen by a part of so many pixels a side: large images take long."""
 
 _ANY_IMAGE = np.eye(2)
 """Given to methods that learn nothing, whose ``fit`` asks for images and does not look at them."""
@@ -85,6 +89,18 @@ class Method(BaseModel, ABC):
 def fit_alone(method: Method, work: Work) -> Predictor:
     """Return the predictor of a method that learns nothing from images, which it need not be given."""
     return method.fit([_ANY_IMAGE], work)
+
+
+def middle(image: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
+    """Return the part of at most LOOK_PX a side from the middle of an image, a view.
+
+    Examples
+    --------
+    >>> middle(np.zeros((600, 40, 3))).shape
+    (512, 40, 3)
+    """
+    top, left = (max(0, (side - LOOK_PX) // 2) for side in image.shape[:2])
+    return image[top : top + LOOK_PX, left : left + LOOK_PX]
 
 
 def to_grey(image: ImageArray, side: Side = "bright") -> Grey:

@@ -56,16 +56,12 @@ def even_out(grey: Grey, lights_px: Sequence[float] = LIGHTS_PX) -> Grey:
             continue
         if smoothing_px is None:
             smoothing_px = choose_smoothing(even)
-            before = measure_outline(_smooth(grey, smoothing_px))
+            before = measure_outline(gaussian_filter(grey, smoothing_px))
             least = Outline(BENEFIT * before.rise, LEAST_KEPT * before.total)
-        now = measure_outline(_smooth(even, smoothing_px))
+        now = measure_outline(gaussian_filter(even, smoothing_px))
         if now.rise > least.rise and now.total > least.total:
             found, least = even, least._replace(rise=now.rise)
     return found
-
-
-def _smooth(grey: Grey, smoothing_px: float) -> Grey:
-    return np.asarray(gaussian_filter(grey, smoothing_px)) if smoothing_px else grey
 
 
 class Outline(NamedTuple):

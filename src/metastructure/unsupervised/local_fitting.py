@@ -69,7 +69,7 @@ class LocalFitting(Method):
         smoothing_px = self.smoothing_px
         if smoothing_px is None:
             smoothing_px = choose_smoothing(grey)
-        grey = gaussian_filter(grey, smoothing_px) if smoothing_px else grey
+        grey = gaussian_filter(grey, smoothing_px)
         inside = grey > threshold_otsu(grey)
         bright, dark = float(grey[inside].mean()), float(grey[~inside].mean())
         grey = np.asarray((grey - dark) / (bright - dark), dtype=np.float32)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from metastructure.data.files import ImageArray
-from metastructure.unsupervised.base import Side, to_grey
+from metastructure.unsupervised.base import Side, middle, to_grey
+from metastructure.unsupervised.blank import find_blank
 from metastructure.unsupervised.local_fitting import LocalFitting
 
 
@@ -18,8 +19,9 @@ def decide_side(images: Iterable[ImageArray]) -> tuple[Side, float]:
     Notes
     -----
     Objects are taken to be the smaller part of most images: each image says which of the two parts that
-    `LocalFitting` finds, whatever the light, holds fewer pixels, and the majority decides. That is an assumption, not a
-    finding: where objects fill more than half of most images it is wrong, and the side has to be given.
+    `LocalFitting` finds in its middle, whatever the light, holds fewer pixels, and the majority decides. That is an
+    assumption, not a finding: where objects fill more than half of most images it is wrong, and the side has to be
+    given.
     """
     votes = [_smaller_side(image) for image in images]
     bright, dark = votes.count("bright"), votes.count("dark")
@@ -31,4 +33,5 @@ def decide_side(images: Iterable[ImageArray]) -> tuple[Side, float]:
 def _smaller_side(image: ImageArray) -> Side | None:
     if not to_grey(image).any():
         return None
-    return "bright" if (LocalFitting().evidence(image, "bright") > 0).mean() <= 0.5 else "dark"
+    part = image if find_blank(middle(image)) else middle(image)
+    return "bright" if (LocalFitting().evidence(part, "bright") > 0).mean() <= 0.5 else "dark"

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import field_validator
 
 from metastructure.data.files import ImageArray
-from metastructure.unsupervised.base import Grey, Method, Predictor, Score, Work, to_grey
+from metastructure.unsupervised.base import Grey, Method, Predictor, Score, Work, middle, to_grey
 from metastructure.unsupervised.light import even_out
 from metastructure.unsupervised.local_fitting import LocalFitting
 from metastructure.unsupervised.methods import parse_method, parse_untrained
@@ -16,9 +16,6 @@ from metastructure.unsupervised.restore import restore_at_gains
 
 MAX_GAINS = (1.0, 1.5, 2.0)
 """How much a frequency may be amplified to undo blur."""
-
-LOOK_PX = 512
-"""Among the filters is chosen by a part of so many pixels a side from the middle of the image."""
 
 
 class Restored(Method):
@@ -64,9 +61,7 @@ class Restored(Method):
 
 def choose_restored(grey: Grey) -> Grey:
     """Return, of an image and its restored versions, the one of least `dispersion`; (H, W), objects bright."""
-    tops = [max(0, (side - LOOK_PX) // 2) for side in grey.shape]
-    part = tuple(slice(top, top + LOOK_PX) for top in tops)
-    return min([grey, *restore_at_gains(grey, MAX_GAINS)], key=lambda image: dispersion(image[part]))
+    return min([grey, *restore_at_gains(grey, MAX_GAINS)], key=lambda image: dispersion(middle(image)))
 
 
 def dispersion(grey: Grey) -> float:
