@@ -58,6 +58,8 @@ def read_source(
     annotations = _find_annotations(source)
     if not annotations:
         rasters = by_name(find_rasters(source), source)
+        if one_class or is_label:
+            _check_all_labels(rasters.values(), source)
         if one_class:
             stacks = _open_rasters(rasters, channel, keep_palette=True)
             return Source((Item(name, join_classes(stack), None) for name, stack in stacks), len(rasters), {})
@@ -82,6 +84,12 @@ def read_source(
         else:
             regions, numbers = load_labelme(named, classes)
     return Source(_paint(regions, sizes), num_items, numbers)
+
+
+def _check_all_labels(paths: Iterable[Path], source: Path) -> None:
+    for path in paths:
+        if path.parent.name == "images" and (labels := path.parent.with_name("labels")).is_dir():
+            raise DataError(f"{source}: {path.parent} holds images, which are no labels; name {labels} alone.")
 
 
 def _find_annotations(source: Path) -> Path | list[Path]:
