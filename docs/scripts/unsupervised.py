@@ -53,14 +53,15 @@ CLASSICAL = ("otsu", "li", "triangle", "adaptive", "contrast", "kmeans", "gaussi
              "random_walker", "ridge", "local_fitting", "consensus", "restored:method=consensus",
              "restored")  # fmt: skip
 LEARNT = ("dfc", "autoregressive", "iic")
-EMS = "igtt:ems.points=candidate,ems.radius_px=0,ems.fraction=0.3"
-IGTT = ("igtt", EMS, "igtt_published", "igtt_published:ems=none")
+EMS = "igtt:ems.points=candidate,ems.radius_px=0,ems.fraction=0.3,training.last=ems"
+IGTT = ("igtt", "igtt:ems=none", EMS, "igtt_published", "igtt_published:ems=none")
 OPTIONS = (
-    "igtt:evidence=0", "igtt:evidence=4", "igtt:evidence=0,training.statistics=running",
+    "igtt:ems=none,evidence=0", "igtt:evidence=0", "igtt:evidence=4", "igtt:evidence=0,training.statistics=running",
     "igtt:start=otsu", "igtt:start=contrast", "igtt:start=consensus", "igtt:start=restored:method=consensus",
-    "igtt:ems.points=skeleton,ems.radius_px=1", "igtt:ems.points=skeleton,ems.radius_px=1,ems.prune_px=4",
-    "igtt:ems.points=skeleton,ems.adaptive=true", "igtt:training.teacher_decay=0",
-    "igtt:training.scales=[0.75,1.0]", "igtt:training.networks=3", "igtt_published:training.statistics=settled",
+    "igtt:training.last=ems", "igtt:ems.points=skeleton,ems.radius_px=1,training.last=ems",
+    "igtt:ems.points=skeleton,ems.radius_px=1,ems.prune_px=4", "igtt:ems.points=skeleton,ems.adaptive=true",
+    "igtt:training.teacher_decay=0", "igtt:training.scales=[0.75,1.0]", "igtt:training.networks=3",
+    "igtt_published:training.statistics=settled",
 )  # fmt: skip
 
 Pair = tuple[ImageArray, LabelArray]

@@ -113,6 +113,31 @@ def test_rounds_end_when_few_of_the_object_pixels_change(settled: float, rounds:
     assert len(found.logs) == rounds
 
 
+def test_a_last_round_of_whole_candidates_follows_the_rounds_of_points() -> None:
+    images, labels = scenes(2)
+    ems = parse_method("igtt:ems.points=candidate,ems.radius_px=0,ems.fraction=0.5").ems
+
+    def rates(ems: object, last: str, rounds: int = 9) -> list[float]:
+        found = run_rounds(
+            images,
+            labels,
+            lambda scores: [label.copy() for label in labels],  # nothing changes: settled after the second round
+            ems,
+            Rounds(**{**QUICK, "rounds": rounds, "first_steps": 2, "steps": 2, "last": last}),
+            seed=0,
+            fabric=quick_fabric(),
+            on_progress=lambda done, total: None,
+        )
+        return [log.rate for log in found.logs]
+
+    half = pytest.approx(0.5, abs=0.1)
+    assert rates(ems, "ems") == [half, half]
+    assert rates(ems, "whole") == [half, half, 1]
+    assert rates(ems, "whole", rounds=2) == [half, 1]  # settled or not, no more rounds than asked for
+    assert rates(None, "whole") == [1, 1]
+    assert (IGTT().training.last, PublishedIGTT().training.last) == ("whole", "ems")
+
+
 @pytest.mark.filterwarnings("ignore:igtt drifted away")
 def test_progress_ends_at_its_total() -> None:
     images, _ = scenes(2)

@@ -87,7 +87,7 @@ class FolderSegmentation(BaseModel):
     items : tuple of SegmentedImage
         Sorted by file name.
     notes : tuple of str
-        What the method warned of while it was fitted, and why it is not kept.
+        What the method warned of or chose while it was fitted, and why it is not kept.
     failures : dict
         Why an image has no label, by file name.
     versions : dict

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 from lightning_fabric import Fabric
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 from scipy.special import expit
 from torch import nn
 
@@ -21,6 +21,7 @@ from metastructure.training.settings import Machine, TrainingSettings
 from metastructure.unsupervised.base import Method, Predictor, Score, Side, Work, fit_alone, score_around, to_grey
 from metastructure.unsupervised.candidates import best_candidate, best_dice_threshold, search_candidate
 from metastructure.unsupervised.ems import BoolArray, MetaStructureExtraction
+from metastructure.unsupervised.ems_choice import EMSChoice, choose_ems
 from metastructure.unsupervised.methods import parse_method, parse_untrained
 from metastructure.unsupervised.rounds import Rounded, Rounds, Watch, predict_score, run_rounds
 
@@ -41,6 +42,16 @@ def _over_default(model: type[BaseModel], value: Any) -> Any:
     return value
 
 
+def _ems_kind(value: Any) -> str:
+    return "auto" if isinstance(value, str) else "settings"
+
+
+AutoEMS = Annotated[
+    Annotated[Literal["auto"], Tag("auto")] | Annotated[MetaStructureExtraction | None, Tag("settings")],
+    Discriminator(_ems_kind),
+]
+
+
 class IGTT(Method):
     """Iterative training that begins from a classical segmentation and never lets go of the image.
 
@@ -54,9 +65,10 @@ class IGTT(Method):
         The method that gives the first candidates and, in every round and in the end, the evidence.
     evidence : float, at least 0
         Weight of the evidence, in logits for each unit; 0 lets the networks decide alone.
-    ems : MetaStructureExtraction, optional
-        How points are drawn; without it the candidates themselves are trained on. Points of the candidate were as good
-        or worse on all sets measured, points of the skeleton better on networks of tubules, far worse on nuclei.
+    ems : "auto", None or MetaStructureExtraction
+        How points are drawn; with None the candidates themselves are trained on. ``auto`` draws points around the
+        skeletons of the first candidates if their outlines are known worse than their widths differ: see
+        `metastructure.unsupervised.ems_choice`.
     training : Rounds
 
     Notes
@@ -79,8 +91,8 @@ class IGTT(Method):
 
     start: str = "restored"
     evidence: Annotated[float, Field(ge=0, le=100)] = 8.0
-    ems: MetaStructureExtraction | None = None
-    training: Rounds = Rounds(teacher_decay=0.95)
+    ems: AutoEMS = "auto"
+    training: Rounds = Rounds(teacher_decay=0.95, last="whole")
 
     @field_validator("training", mode="before")
     @classmethod
@@ -104,7 +116,8 @@ class IGTT(Method):
         fabric = Machine(device=work.device, threads=work.threads).fabric()
         begin = fit_alone(parse_method(self.start), work)
         evidence = [_evidence(begin, image) for image in images]
-        networks = self._run(images, evidence, work, fabric).networks
+        ems, notes = self._choose_ems(evidence)
+        networks = self._run(images, evidence, ems, work, fabric).networks
         scores = [predict_score(networks, image, self.training.scales, fabric) for image in images]
         threshold = best_dice_threshold(scores)
         agreement = pooled_dice([score > threshold for score in scores], [values > 0 for values in evidence])
@@ -115,18 +128,28 @@ class IGTT(Method):
             )
             return begin
         return HeldPredictor(
-            networks, self.training, count_channels(images[0]), threshold, fabric, work.seed, begin, self.evidence
-        )
+            networks, self.training, count_channels(images[0]), threshold, fabric, work.seed, begin, self.evidence,
+            notes,
+        )  # fmt: skip
+
+    def _choose_ems(self, evidence: Sequence[Score]) -> tuple[MetaStructureExtraction | None, tuple[str, ...]]:
+        """Return EMS as it is asked for, and what is to be told of a choice."""
+        if self.ems != "auto":
+            return self.ems, ()
+        chosen = choose_ems(evidence)
+        return chosen.ems, _describe_choice(chosen)
 
     def run(self, images: Sequence[ImageArray], work: Work, fabric: Fabric, watch: Watch | None = None) -> Rounded:
         """Return the networks after their rounds; `watch` sees the candidates of each."""
         begin = fit_alone(parse_method(self.start), work)
-        return self._run(images, [_evidence(begin, image) for image in images], work, fabric, watch)
+        evidence = [_evidence(begin, image) for image in images]
+        return self._run(images, evidence, self._choose_ems(evidence)[0], work, fabric, watch)
 
     def _run(
         self,
         images: Sequence[ImageArray],
         evidence: Sequence[Score],
+        ems: MetaStructureExtraction | None,
         work: Work,
         fabric: Fabric,
         watch: Watch | None = None,
@@ -142,7 +165,7 @@ class IGTT(Method):
             images,
             [values > 0 for values in evidence],
             choose,
-            self.ems,
+            ems,
             self.training,
             seed=work.seed,
             fabric=fabric,
@@ -255,6 +278,7 @@ class HeldPredictor:
     seed: int
     start: Predictor
     evidence: float
+    notes: tuple[str, ...] = ()
 
     def __call__(self, image: ImageArray) -> Score:
         """Return the score of one image."""
@@ -295,6 +319,16 @@ def pooled_dice(first: Sequence[BoolArray], second: Sequence[BoolArray]) -> floa
     shared = sum(int(np.count_nonzero(a & b)) for a, b in zip(first, second, strict=True))
     total = sum(int(np.count_nonzero(a)) + int(np.count_nonzero(b)) for a, b in zip(first, second, strict=True))
     return 2 * shared / total if total else 1.0
+
+
+def _describe_choice(chosen: EMSChoice) -> tuple[str, ...]:
+    if chosen.ems is None:
+        return ()
+    return (
+        f"igtt trained on points up to {chosen.ems.radius_px} px from centre lines (EMS): outlines are doubtful over "
+        f"{chosen.doubtful_px:.1f} px, and half of the objects' half-widths lie within {chosen.spread_px:.1f} px. "
+        "Without: --method igtt:ems=none.",
+    )
 
 
 def _evidence(start: Predictor, image: ImageArray) -> Score:

@@ -70,6 +70,9 @@ class Rounds(BaseModel):
         Of the image; predictions at all of them are averaged.
     settled : float
         Rounds end once no more pixels change than this share of those that are called object.
+    last : "ems" or "whole"
+        What the last round is trained on: points, as the others, or whole candidates, from which the network itself
+        learns how wide objects are. A last round of whole candidates follows even if the rounds settle early.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,6 +90,7 @@ class Rounds(BaseModel):
     networks: Count = 1
     scales: tuple[Annotated[float, Field(gt=0, le=4)], ...] = (1.0,)
     settled: Annotated[float, Field(ge=0, le=1)] = 0.005
+    last: Literal["ems", "whole"] = "ems"
 
 
 class RoundLog(NamedTuple):
@@ -167,12 +171,14 @@ def run_rounds(
     )
     candidates, logs, done = list(start), [], 0
     total = settings.first_steps + settings.steps * (settings.rounds - 1)
+    is_settled, ends_whole = False, ems is not None and settings.last == "whole"
     for index in range(settings.rounds):
+        is_last = is_settled or index == settings.rounds - 1
         steps = settings.first_steps if index == 0 else settings.steps
         losses, rates, choosing, training = [], [], 0.0, 0.0
         for learner in learners:
             began = time.monotonic()
-            points = _draw_points(candidates, ems, learner.seed, index)
+            points = _draw_points(candidates, None if ends_whole and is_last else ems, learner.seed, index)
             rates.append(_rate(points, candidates))
             store.replace_labels([mask.astype(np.uint8) for mask in points])
             choosing += time.monotonic() - began
@@ -194,7 +200,10 @@ def run_rounds(
         logs.append(RoundLog(_mean(losses), _mean(rates), share, changed, training, predicting, choosing))
         if watch is not None:
             watch(candidates)
-        if index > 0 and changed <= settings.settled * share:
+        if is_settled:
+            break
+        is_settled = index > 0 and changed <= settings.settled * share
+        if is_settled and not ends_whole:
             break
     on_progress(total, total)
     return Rounded([learner.best for learner in learners], candidates, logs)

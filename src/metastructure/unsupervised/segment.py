@@ -38,6 +38,11 @@ class Fitted:
     side_share: float
     predictor: Predictor
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the method chose by itself while it was fitted, in sentences."""
+        return tuple(getattr(self.predictor, "notes", ()))
+
     def score(self, image: ImageArray) -> Score:
         """Return the score of one image, (H, W) float32 in [0, 1]; zeros where `find_blank` sees nothing.
 

@@ -251,12 +251,12 @@ def _label(
 
 
 def _fit(fit: Callable[[], Fitted]) -> tuple[Fitted, float, list[str]]:
-    """Return what was fitted, the seconds it took, and what it warned of."""
+    """Return what was fitted, the seconds it took, and what it warned of or chose."""
     start = perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         fitted = fit()
-    return fitted, perf_counter() - start, [str(one.message) for one in caught]
+    return fitted, perf_counter() - start, [*(str(one.message) for one in caught), *fitted.notes]
 
 
 def _label_one(fitted: Fitted, look: FolderLook, name: str, targets: list[Path], out: Path) -> Record:
