@@ -8,7 +8,6 @@ seeds it is only looked at.
 
 import argparse
 import json
-import os
 import platform
 from collections.abc import Callable
 from datetime import date
@@ -120,7 +119,7 @@ def measure(kind: str, seed: int) -> dict[str, Any]:
     start = fit_method(images, "restored", threads=1)
     chosen = choose_ems([2 * start.score(image) - 1 for image in images])
     radius = max(1, round(chosen.thickness_px - 1))
-    forced = f"igtt:ems.radius_px={radius},ems.fraction={FRACTION}"
+    forced = f"igtt:ems.radius_px={radius},ems.fraction={FRACTION},ems.invert=false"
     return {
         "kind": kind, "seed": seed, "radius_px": radius, "chosen": chosen.ems is not None,
         **{name: getattr(chosen, name) for name in EMSChoice._fields[1:]},
@@ -188,7 +187,6 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--page", action="store_true", help="only write the page")
     arguments = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     for seed in () if arguments.page else arguments.seeds:
         for kind in arguments.kinds:
             path = RECORDS / f"{kind} {seed}.json"

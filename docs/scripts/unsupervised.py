@@ -99,15 +99,16 @@ def measure(name: str, method: str, seed: int) -> dict[str, Any]:
     else:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            score = fit_method([image for image, _ in fit], method, seed=seed, threads=1).score
+            fitted = fit_method([image for image, _ in fit], method, seed=seed, threads=1)
         told = [str(warning.message) for warning in caught if warning.category is UserWarning]
-    fitted = time.process_time()
+        told, score = [*told, *fitted.notes], fitted.score
+    fit_end = time.process_time()
     parts = {"transductive": _score(score, fit)}
     predicted = time.process_time()
     parts["inductive"] = _score(score, new)
     return {
-        "set": name, "method": method, "seed": seed, "told": told, "fit_s": fitted - began,
-        "predict_s": (predicted - fitted) / len(fit), "date": date.today().isoformat(),
+        "set": name, "method": method, "seed": seed, "told": told, "fit_s": fit_end - began,
+        "predict_s": (predicted - fit_end) / len(fit), "date": date.today().isoformat(),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, **parts,
     }  # fmt: skip
 

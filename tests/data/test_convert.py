@@ -213,7 +213,7 @@ def save_bad_inputs(root: Path) -> None:
     save_image(root / "masks" / "m.png", np.array([[0, 255]], np.uint8))
     save_image(root / "floats" / "f.tif", np.array([[0.5, 1]], np.float32))
     save_image(root / "lossy" / "l.jpg", np.zeros((8, 8), np.uint8))
-    save_image(root / "data" / "train" / "images" / "a.png", LABELS["a"])
+    save_image(root / "data" / "train" / "images" / "below" / "a.png", LABELS["a"])
     save_image(root / "data" / "train" / "labels" / "a.png", LABELS["a"])
     (root / "channels").mkdir()
     tifffile.imwrite(root / "channels" / "c.tif", np.zeros((2, 8, 8), np.uint8), imagej=True, metadata={"axes": "CYX"})
@@ -255,8 +255,8 @@ BAD_CALLS = {
     "one class of annotations": ({"source": "me", "one_class": True}, "of pixels only"),
     "one class of two channels": ({"source": "channels", "one_class": True}, "this file holds 2"),
     "one class of jpeg": ({"source": "lossy", "one_class": True}, r"l\.jpg: JPEG changes values"),
-    "one class of images too": ({"source": "data", "one_class": True}, "images holds images.*labels alone"),
-    "classes of images too": ({"source": "data", "is_label": True}, "images holds images.*labels alone"),
+    "one class of images too": ({"source": "data", "one_class": True}, "images holds images.*such as .*labels"),
+    "classes of images too": ({"source": "data", "is_label": True}, "images holds images.*such as .*labels"),
     "too few names": ({"source": "labels", "to": "labelme", "classes": ["a"]}, "hold class 2, but 1 classes"),
 }
 

@@ -10,7 +10,7 @@ from skimage.morphology import skeletonize
 
 from metastructure.data.files import save_image
 from metastructure.unsupervised import fit_method
-from metastructure.unsupervised.ems_choice import FRACTION, LEAST_RATIO, EMSChoice, choose_ems, local_thickness
+from metastructure.unsupervised.ems_choice import FRACTION, LEAST_RATIO, choose_ems, local_thickness
 from metastructure.unsupervised.segment_folder import segment_folder
 
 ACROSS = [-0.5, -0.2, 0.3, 0.5, 0.1, -0.1, -0.5]
@@ -50,6 +50,13 @@ def test_lengths_by_hand() -> None:
     assert chosen[1:] == (2.0, 0.0, 1.5)
     assert chosen.ems is not None
     assert (chosen.ems.points, chosen.ems.radius_px, chosen.ems.fraction) == ("skeleton", 1, FRACTION)
+    assert not chosen.ems.invert  # which side the object is was told before, for all images
+
+
+def test_doubt_far_from_outlines_or_in_images_without_any_does_not_count() -> None:
+    haze = np.pad(band(), ((0, 40), (0, 0)), constant_values=-0.2)
+    assert choose_ems([haze])[1:] == choose_ems([band()])[1:]
+    assert choose_ems([band(), np.full((50, 50), -0.2)])[1:] == choose_ems([band()])[1:]
 
 
 def test_a_sharp_outline_or_a_spread_of_widths_leaves_whole_candidates() -> None:
@@ -63,28 +70,27 @@ def test_a_sharp_outline_or_a_spread_of_widths_leaves_whole_candidates() -> None
 
 
 def test_the_limit_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 1 < LEAST_RATIO < 1.5
+    assert 1.31 < LEAST_RATIO < 1.49  # between the kinds that lose and those that gain, docs/results/ems-choice.md
     monkeypatch.setattr("metastructure.unsupervised.ems_choice.LEAST_RATIO", 1.5)
     assert choose_ems([band()]).ems is not None
     monkeypatch.setattr("metastructure.unsupervised.ems_choice.LEAST_RATIO", 1.51)
     assert choose_ems([band()]).ems is None
 
 
-def test_direction_side_and_order_do_not_matter() -> None:
+def test_direction_and_order_do_not_matter() -> None:
     one, other = bent(), band()
     expected = choose_ems([one, other])
-    for changed in ([other, one], [-one, -other], [one.T, other.T]):
+    for changed in ([other, one], [one.T, other.T]):
         same = choose_ems(changed)
         assert same.ems == expected.ems
         assert (same.thickness_px, same.doubtful_px) == (expected.thickness_px, expected.doubtful_px)
         assert same.spread_px == pytest.approx(expected.spread_px, abs=0.5)  # skeletons of turned shapes end elsewhere
 
 
-def test_lengths_grow_with_the_resolution_and_the_choice_stays() -> None:
+def test_lengths_grow_with_the_resolution() -> None:
     coarse, fine = choose_ems([band()]), choose_ems([np.kron(band(), np.ones((5, 5)))])
     assert fine.thickness_px == pytest.approx(5 * (coarse.thickness_px - 0.5) + 0.5)
     assert fine.doubtful_px == pytest.approx(5 * coarse.doubtful_px)
-    assert (fine.ems is None) == (coarse.ems is None)
 
 
 def test_local_thickness_is_the_distance_to_the_nearest_background_pixel() -> None:
@@ -100,15 +106,17 @@ def test_nothing_or_everything_found_gives_no_choice(value: float) -> None:
     chosen = choose_ems([np.full((9, 9), value)])
     assert chosen.ems is None
     assert np.isnan(chosen[1:]).all()
-    assert isinstance(chosen, EMSChoice)
 
 
 def test_igtt_does_as_chosen_and_says_so() -> None:
     images = tubes(4, noise=10)
+    rows, columns = np.mgrid[:64, :64]
+    sharp = [50.0 * (np.hypot(rows - 30, columns - 25 - shift) < 18) for shift in range(3)]
+    assert "whole candidates, without EMS" in fit_method(sharp, f"igtt:{QUICK}", side="bright", threads=1).notes[0]
     auto = fit_method(images, f"igtt:{QUICK}", side="bright", threads=1)
     assert len(auto.notes) == 1
     radius = int(auto.notes[0].split(" px from centre lines")[0].split()[-1])
-    named = f"igtt:{QUICK},ems.radius_px={radius},ems.fraction={FRACTION}"
+    named = f"igtt:{QUICK},ems.radius_px={radius},ems.fraction={FRACTION},ems.invert=false"
     for spec, is_same in ((named, True), (f"igtt:{QUICK},ems=none", False)):
         other = fit_method(images, spec, side="bright", threads=1)
         assert other.notes == ()

@@ -134,6 +134,7 @@ def test_a_last_round_of_whole_candidates_follows_the_rounds_of_points() -> None
     assert rates(ems, "ems") == [half, half]
     assert rates(ems, "whole") == [half, half, 1]
     assert rates(ems, "whole", rounds=2) == [half, 1]  # settled or not, no more rounds than asked for
+    assert rates(ems, "whole", rounds=1) == [half]  # else EMS would do nothing
     assert rates(None, "whole") == [1, 1]
     assert (IGTT().training.last, PublishedIGTT().training.last) == ("whole", "ems")
 
@@ -278,6 +279,9 @@ def test_published_settings_stay_when_others_are_named() -> None:
         ("igtt:training.rounds=0", "training.rounds"),
         ("igtt:training.loss=nonsense", "loss"),
         ("igtt:evidence=-1", "evidence"),
+        ("igtt:ems=skeleton", "ems: .*auto, none, or settings"),
+        ("igtt:ems.radius_px=-1", r" ems\.radius_px: "),
+        ("igtt:ems=auto,ems.radius_px=2", "ems has a value, so it has no setting 'radius_px'"),
     ],
 )
 def test_impossible_settings_are_refused(spec: str, message: str) -> None:

@@ -172,7 +172,7 @@ def _check_known(transition: Known, num_classes: int) -> TransitionMatrix:
     if matrix.num_classes != num_classes:
         raise ConfigError(
             f"the transition matrix has {matrix.num_classes} classes and the labels have {num_classes}; give a matrix "
-            "with a row for each class, or say how many classes there are (--classes, in Python num_classes)."
+            "with a row for each class, or say how many classes there are (--classes; num_classes in Python)."
         )
     return matrix
 

@@ -88,8 +88,11 @@ def read_source(
 
 def _check_all_labels(paths: Iterable[Path], source: Path) -> None:
     for path in paths:
-        if path.parent.name == "images" and (labels := path.parent.with_name("labels")).is_dir():
-            raise DataError(f"{source}: {path.parent} holds images, which are no labels; name {labels} alone.")
+        for folder in path.resolve().parents:
+            if folder.name == "images" and (labels := folder.with_name("labels")).is_dir():
+                raise DataError(
+                    f"{source}: {folder} holds images, which are no labels; name a folder such as {labels}."
+                )
 
 
 def _find_annotations(source: Path) -> Path | list[Path]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from metastructure.errors import DataError
 from metastructure.label import IGNORE
 
-SAY_HOW_MANY = "say how many classes there are (--classes, in Python num_classes)"
+SAY_HOW_MANY = "say how many classes there are (--classes; num_classes in Python and in studies)"
 """What to do where a given number of classes tells that 255 is meant as IGNORE."""
 
 REWRITE = "(metastructure convert --one-class does it)"

@@ -43,13 +43,14 @@ def _over_default(model: type[BaseModel], value: Any) -> Any:
 
 
 def _ems_kind(value: Any) -> str:
-    return "auto" if isinstance(value, str) else "settings"
+    return "auto" if value == "auto" else ""
 
 
 AutoEMS = Annotated[
-    Annotated[Literal["auto"], Tag("auto")] | Annotated[MetaStructureExtraction | None, Tag("settings")],
+    Annotated[Literal["auto"], Tag("auto")] | Annotated[MetaStructureExtraction | None, Tag("")],
     Discriminator(_ems_kind),
 ]
+"""The tag of settings is empty, so that an error names ``ems.radius_px`` and nothing in between."""
 
 
 class IGTT(Method):
@@ -99,6 +100,13 @@ class IGTT(Method):
     def _complete(cls, value: Any) -> Any:
         return _over_default(cls, value)
 
+    @field_validator("ems", mode="before")
+    @classmethod
+    def _check_ems(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "auto":
+            raise ValueError(f"must be auto, none, or settings such as ems.radius_px=2; got {value!r}")
+        return value
+
     @field_validator("start")
     @classmethod
     def _check_start(cls, start: str) -> str:
@@ -123,7 +131,13 @@ class IGTT(Method):
         agreement = pooled_dice([score > threshold for score in scores], [values > 0 for values in evidence])
         if agreement < LEAST_AGREEMENT:
             warnings.warn(
-                f"igtt drifted away from its start (Dice {agreement:.2f}); the labels are those of {self.start!r}.",
+                " ".join(
+                    [
+                        f"igtt drifted away from its start (Dice {agreement:.2f}); the labels are those of "
+                        f"{self.start!r}.",
+                        *notes,
+                    ]
+                ),
                 stacklevel=3,
             )
             return begin
@@ -137,7 +151,7 @@ class IGTT(Method):
         if self.ems != "auto":
             return self.ems, ()
         chosen = choose_ems(evidence)
-        return chosen.ems, _describe_choice(chosen)
+        return chosen.ems, (_describe_choice(chosen),)
 
     def run(self, images: Sequence[ImageArray], work: Work, fabric: Fabric, watch: Watch | None = None) -> Rounded:
         """Return the networks after their rounds; `watch` sees the candidates of each."""
@@ -321,14 +335,15 @@ def pooled_dice(first: Sequence[BoolArray], second: Sequence[BoolArray]) -> floa
     return 2 * shared / total if total else 1.0
 
 
-def _describe_choice(chosen: EMSChoice) -> tuple[str, ...]:
-    if chosen.ems is None:
-        return ()
-    return (
-        f"igtt trained on points up to {chosen.ems.radius_px} px from centre lines (EMS): outlines are doubtful over "
-        f"{chosen.doubtful_px:.1f} px, and half of the objects' half-widths lie within {chosen.spread_px:.1f} px. "
-        "Without: --method igtt:ems=none.",
+def _describe_choice(chosen: EMSChoice) -> str:
+    why = (
+        f"outlines are doubtful over {chosen.doubtful_px:.1f} px, and half of the objects' half-widths lie within "
+        f"{chosen.spread_px:.1f} px"
     )
+    if chosen.ems is None:
+        return f"igtt trained on whole candidates, without EMS: {why}."
+    radius = chosen.ems.radius_px
+    return f"igtt trained on points up to {radius} px from centre lines (EMS): {why}. Without: igtt:ems=none."
 
 
 def _evidence(start: Predictor, image: ImageArray) -> Score:

@@ -73,7 +73,7 @@ def parse_method(spec: MethodSpec) -> Method:
         return model.model_validate(settings)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(filter(None, map(str, first["loc"])))
         known = ", ".join(model.model_fields) or "none"
         raise ConfigError(f"method {name!r}: {where}: {first['msg']}; its settings: {known}.") from None
 
@@ -113,5 +113,7 @@ def _read_text(text: str) -> dict[str, Any]:
         place = settings
         for group in groups:
             place = place.setdefault(group, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"method {text!r}: {group} has a value, so it has no setting {setting!r}.")
         place[setting] = None if value.strip() == "none" else value.strip()
     return settings

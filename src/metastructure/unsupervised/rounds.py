@@ -72,7 +72,8 @@ class Rounds(BaseModel):
         Rounds end once no more pixels change than this share of those that are called object.
     last : "ems" or "whole"
         What the last round is trained on: points, as the others, or whole candidates, from which the network itself
-        learns how wide objects are. A last round of whole candidates follows even if the rounds settle early.
+        learns how wide objects are. A last round of whole candidates follows even if the rounds settle early. Without
+        EMS, and if there is one round only, nothing changes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -171,7 +172,7 @@ def run_rounds(
     )
     candidates, logs, done = list(start), [], 0
     total = settings.first_steps + settings.steps * (settings.rounds - 1)
-    is_settled, ends_whole = False, ems is not None and settings.last == "whole"
+    is_settled, ends_whole = False, ems is not None and settings.last == "whole" and settings.rounds > 1
     for index in range(settings.rounds):
         is_last = is_settled or index == settings.rounds - 1
         steps = settings.first_steps if index == 0 else settings.steps

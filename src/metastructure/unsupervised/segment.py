@@ -40,7 +40,7 @@ class Fitted:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the method chose by itself while it was fitted, in sentences."""
+        """What the method chose by itself while it was fitted, in sentences; nothing once it was read from a file."""
         return tuple(getattr(self.predictor, "notes", ()))
 
     def score(self, image: ImageArray) -> Score:
