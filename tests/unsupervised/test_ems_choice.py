@@ -11,6 +11,7 @@ from skimage.morphology import skeletonize
 from metastructure.data.files import save_image
 from metastructure.unsupervised import fit_method
 from metastructure.unsupervised.ems_choice import FRACTION, LEAST_RATIO, choose_ems, local_thickness
+from metastructure.unsupervised.igtt import _describe_choice
 from metastructure.unsupervised.segment_folder import segment_folder
 
 ACROSS = [-0.5, -0.2, 0.3, 0.5, 0.1, -0.1, -0.5]
@@ -106,6 +107,7 @@ def test_nothing_or_everything_found_gives_no_choice(value: float) -> None:
     chosen = choose_ems([np.full((9, 9), value)])
     assert chosen.ems is None
     assert np.isnan(chosen[1:]).all()
+    assert "nan" not in _describe_choice(chosen)
 
 
 def test_igtt_does_as_chosen_and_says_so() -> None:

@@ -336,6 +336,8 @@ def pooled_dice(first: Sequence[BoolArray], second: Sequence[BoolArray]) -> floa
 
 
 def _describe_choice(chosen: EMSChoice) -> str:
+    if np.isnan(chosen.thickness_px):
+        return "igtt trained on whole candidates, without EMS: its start finds no objects, or nothing else."
     why = (
         f"outlines are doubtful over {chosen.doubtful_px:.1f} px, and half of the objects' half-widths lie within "
         f"{chosen.spread_px:.1f} px"
